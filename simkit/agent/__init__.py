@@ -1,0 +1,8 @@
+"""A small agent runtime: sessions of bounded turns over the official SDKs, built for providers that fail.
+
+The idea: pieces of a stream are assembled into an answer, a pure decision says what follows from it, and a
+thin loop does that; every wire format is one adapter file behind ``clients.Client``. The constraint: this is
+production code that happens to live in a test kit, so it imports nothing else of simkit and knows neither
+worlds nor scenarios. An agent written for the simulation was refused: what passes there must be what a user
+would run.
+"""

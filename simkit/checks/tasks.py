@@ -1,0 +1,77 @@
+"""Laws about what a subject leaves behind: live tasks and connections, and errors that nobody took.
+
+The idea: the world looks around when the subject returns, before anything is torn down, and these laws read
+what it saw. The constraint: leftovers count on a run that otherwise passed, and a run that never returned
+holds no such facts. Looking after teardown was refused: teardown cancels exactly what should have been found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from simkit.checks.reading import at
+from simkit.contracts import Law
+from simkit.model.scenario import Scenario
+from simkit.model.trace import Event, Trace
+from simkit.model.verdict import Finding, NotApplicable
+
+# Of many equal leftovers this many events are enough to look at.
+_EVENTS_MAX: Final = 3
+
+
+def _told(
+    trace: Trace, kind: str, law: str, sentence: Callable[[Event], str]
+) -> Iterator[Finding | NotApplicable]:
+    """Give a finding for each different sentence: a leak of a thousand equal tasks is one fault."""
+    groups: dict[str, list[Event]] = {}
+    for event in trace.of(kind):
+        groups.setdefault(sentence(event), []).append(event)
+    for text, same in groups.items():
+        many = f" ({len(same)} of them)" if len(same) > 1 else ""
+        yield Finding(law=law, text=text + many, events=tuple(e.n for e in same[:_EVENTS_MAX]))
+    if not groups and not any(end.get("reason") in ("returned", "raised") for end in trace.of("run.end")):
+        yield NotApplicable(
+            law=law, because="the subject did not come to its end, so nothing was left behind yet"
+        )
+
+
+# -- no_orphans ------------------------------------------------------------------------------------
+def _no_orphans(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
+    return _told(trace, "orphan", "no_orphans", _left_over)
+
+
+def _left_over(orphan: Event) -> str:
+    who = f"the {orphan.get('what')} {orphan.get('name')!r}"
+    text = f"{who} was still alive when the subject ended at {at(orphan)}"
+    if orphan.get("created"):
+        text += f", created at {orphan.get('created')}"
+    if orphan.get("waits"):
+        text += f", waiting for {orphan.get('waits')}"
+    return text
+
+
+NO_ORPHANS: Final = Law(
+    name="no_orphans",
+    says="When the subject ends, no task, thread, timer, connection, stream or generator of it is left.",
+    judge=_no_orphans,
+)
+
+
+# -- no_lost_errors --------------------------------------------------------------------------------
+def _no_lost_errors(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
+    return _told(trace, "lost.error", "no_lost_errors", _lost)
+
+
+def _lost(error: Event) -> str:
+    place = f" from {error.get('where')}" if error.get("where") else ""
+    return (
+        f"{error.get('error')}{place} was raised and never taken by anybody: {error.get('text') or 'no text'}"
+    )
+
+
+NO_LOST_ERRORS: Final = Law(
+    name="no_lost_errors",
+    says="Every exception is taken by somebody; none dies in a task or in the loop's exception handler.",
+    judge=_no_lost_errors,
+)

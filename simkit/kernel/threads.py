@@ -1,0 +1,414 @@
+"""Simulated threads: real operating-system threads, of which only the holder of the baton runs.
+
+The idea: agent code starts threads (the openai client asks one for its platform, tools run in pools), so each
+is real, but it runs only while it holds the baton, and every blocking primitive hands the baton on and waits in
+virtual time. ``threading`` is Python on top of ``Lock``, so replacing the lock carries Condition, Event,
+Semaphore, Barrier and Queue along. The constraint: which thread goes on is decided by the world alone, never by
+the operating system. Running a worker's job inline was refused: it costs no virtual time and cannot block, so
+the races are gone.
+"""
+
+from __future__ import annotations
+
+import _thread
+import itertools
+import queue
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, Literal
+
+from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
+from simkit.kernel.clock import to_ns
+
+if TYPE_CHECKING:
+    from simkit.kernel.patches import Patches
+    from simkit.kernel.world import World
+
+# Kept before anybody replaces them: gates must be real locks, and strangers' threads get the real primitives.
+_real_lock: Final = _thread.allocate_lock
+_real_start: Final = _thread.start_new_thread
+_real_sleep: Final = time.sleep
+_ident: Final = _thread.get_ident
+
+# How often a thread may block again while it is being ended, before it is left behind and named.
+_LAST_WORDS_MAX: Final = 100
+
+
+# Which simulated thread an operating-system thread is, over all worlds that run. Process-wide like the thread idents
+# themselves: a lock made while a module was imported in one world is used in the next, and must ask where it is now.
+_HERE: Final[dict[int, SimThread]] = {}
+
+
+class SimThread:
+    """One thread of the world, the main thread included."""
+
+    __slots__ = ("alive", "awake", "gate", "name", "number", "pending", "threads", "waits_for")
+
+    def __init__(self, threads: Threads, number: int, name: str) -> None:
+        self.threads = threads
+        self.number = number
+        self.name = name
+        # Held by the world; whoever passes the baton releases it.
+        self.gate = _real_lock()
+        self.gate.acquire()
+        self.awake = True
+        self.alive = True
+        self.waits_for = ""
+        # Raised in this thread when it next gets the baton: the run's end, or the world's.
+        self.pending: BaseException | None = None
+
+
+class Threads:
+    """The baton: who runs, who could, who waits."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._all: list[SimThread] = []
+        # Woken threads, in the order in which they were woken.
+        self.runnable: deque[SimThread] = deque()
+        self.main: SimThread | None = None
+        self._last_words = 0
+
+    def enter(self) -> None:
+        """Make the calling thread the world's main thread, holding the baton."""
+        self.main = self._adopt("MainThread")
+        _HERE[_ident()] = self.main
+
+    def leave(self) -> None:
+        """Forget everything: no thread of this world is running any more."""
+        for ident in [i for i, thread in _HERE.items() if thread.threads is self]:
+            del _HERE[ident]
+        self._all.clear()
+        self.runnable.clear()
+
+    def here(self) -> SimThread | None:
+        """Return the simulated thread that is calling, or None for a thread from outside."""
+        thread = _HERE.get(_ident())
+        return thread if thread is not None and thread.threads is self else None
+
+    def alive(self) -> Iterator[SimThread]:
+        """Yield every living thread but the main one, in the order of their start."""
+        return (t for t in self._all[1:] if t.alive)
+
+    # -- waiting and waking ------------------------------------------------------------------------------------
+    def wake(self, thread: SimThread) -> None:
+        """Let a waiting thread go on when its turn comes; waking twice is waking once."""
+        if not thread.awake:
+            thread.awake = True
+            self.runnable.append(thread)
+
+    def block(self, me: SimThread, deadline_ns: int | None, waits_for: str) -> None:
+        """Hand the baton on until somebody wakes ``me`` or the deadline comes.
+
+        Raises what is pending for this thread: ``RunEndedError`` in the main one, ``WorldEndedError`` at teardown.
+        """
+        world = self._world
+        me.awake, me.waits_for = False, waits_for
+        timer = None if deadline_ns is None else world.call_at_ns(deadline_ns, lambda: self.wake(me))
+        try:
+            heir = self._heir()
+            if heir is not me:
+                heir.gate.release()
+                me.gate.acquire()
+        except BaseException:
+            # Ctrl-C while waiting for the gate: this thread counts as running again.
+            me.awake = True
+            raise
+        finally:
+            me.waits_for = ""
+            if timer is not None:
+                timer.cancel()
+        self._raise_pending(me)
+
+    def block_for(self, me: SimThread, seconds: float | None, waits_for: str) -> None:
+        """Block for at most this many virtual seconds; None waits for ever."""
+        self.block(me, None if seconds is None else self._world.clock.now_ns + to_ns(seconds), waits_for)
+
+    def offer(self, me: SimThread) -> None:
+        """Let every other runnable thread have a turn before ``me`` goes on."""
+        if self.runnable:
+            me.awake = False
+            self.wake(me)
+            heir = self._heir()
+            if heir is not me:
+                heir.gate.release()
+                me.gate.acquire()
+            self._raise_pending(me)
+
+    def _heir(self) -> SimThread:
+        """Return who runs next, letting time pass until somebody can; the main thread hears of a run's end."""
+        try:
+            while not self.runnable:
+                self._world.pass_time()
+        except RunEndedError as end:
+            assert self.main is not None
+            self.main.pending, self.main.awake = end, True
+            return self.main
+        if len(self.runnable) == 1:
+            return self.runnable.popleft()
+        index = self._world.choose("thread", [t.name for t in self.runnable])
+        thread = self.runnable[index]
+        del self.runnable[index]
+        return thread
+
+    @staticmethod
+    def _raise_pending(me: SimThread) -> None:
+        if me.pending is not None:
+            pending, me.pending = me.pending, None
+            raise pending
+
+    # -- life ----------------------------------------------------------------------------------------------------
+    def _adopt(self, name: str) -> SimThread:
+        thread = SimThread(self, len(self._all), name)
+        self._all.append(thread)
+        return thread
+
+    def start(self, function: Callable[[], object], name: str, ended: Callable[[], object]) -> int:
+        """Start a real thread that waits for its turn, then calls ``function``; ``ended`` follows its last step."""
+        thread = self._adopt(name)
+        thread.awake = False
+        self._world.recorder.record("thread", "thread.start", name=name)
+
+        def body() -> None:
+            _HERE[_ident()] = thread
+            thread.gate.acquire()
+            try:
+                self._raise_pending(thread)
+                function()
+            except WorldEndedError:
+                pass
+            finally:
+                self._finish(thread, ended)
+
+        ident = _real_start(body, ())
+        self.wake(thread)
+        return ident
+
+    def _finish(self, thread: SimThread, ended: Callable[[], object]) -> None:
+        self._world.recorder.record("thread", "thread.end", name=thread.name)
+        thread.alive = False
+        ended()
+        heir = self._heir()
+        del _HERE[_ident()]
+        heir.gate.release()
+
+    def end_all(self) -> list[str]:
+        """End every living thread by raising in it, and return the names of those that would not end."""
+        me = self.here()
+        assert me is self.main
+        assert me is not None
+        for thread in list(self.alive()):
+            for _ in range(_LAST_WORDS_MAX):
+                if not thread.alive:
+                    break
+                thread.pending = WorldEndedError()
+                self.wake(thread)
+                self.offer(me)
+        return [t.name for t in self.alive()]
+
+    # -- what the standard library sees --------------------------------------------------------------------------
+    def install(self, patches: Patches) -> None:
+        """Replace the blocking primitives of the standard library for the threads of this world."""
+        here = self.here
+
+        def allocate_lock() -> SimLock | _thread.LockType:
+            return SimLock() if here() else _real_lock()
+
+        def sleep(seconds: float, /) -> None:
+            me = here()
+            if me is None:
+                _real_sleep(seconds)
+            elif seconds < 0:
+                raise ValueError("sleep length must be non-negative")
+            else:
+                self.block_for(me, seconds, f"time.sleep({seconds!r})")
+
+        patches.set(threading, "_allocate_lock", allocate_lock)
+        patches.set(threading, "Lock", allocate_lock)
+        # Without its C twin, threading.RLock is Python on top of the lock above.
+        patches.set(threading, "_CRLock", None)
+        patches.set(time, "sleep", sleep)
+        # The C queue blocks where no baton can be handed on; the pure one is built from the primitives above.
+        patches.set(queue, "SimpleQueue", queue._PySimpleQueue)  # type: ignore[attr-defined]  # not in typeshed
+        # Names such as Thread-7 come from process-wide counters, and would differ from run to run.
+        patches.set(threading, "_counter", itertools.count(1).__next__)
+        self._install_pool(patches)
+        if sys.version_info >= (3, 13):
+            self._install_handles(patches)
+        else:
+            self._install_sentinels(patches)
+
+    def _install_pool(self, patches: Patches) -> None:
+        pool = sys.modules.get("concurrent.futures.thread")
+        if pool is not None:
+            # Held while a worker is started, which hands the baton on: a real lock here could never be released.
+            patches.set(pool, "_global_shutdown_lock", SimLock())
+            patches.set(pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
+
+    def _install_sentinels(self, patches: Patches) -> None:
+        """Up to 3.12 a thread's end is a lock that C releases; here the wrapper does."""
+        sentinels: dict[int, SimLock] = {}
+        real_sentinel = vars(threading)["_set_sentinel"]
+
+        def set_sentinel() -> object:
+            if not self.here():
+                return real_sentinel()
+            return sentinels.setdefault(_ident(), SimLock())
+
+        def start_new_thread(function: Callable[..., object], args: tuple[object, ...] = ()) -> int:
+            if not self.here():
+                return _real_start(function, args)
+
+            def ended() -> None:
+                lock = sentinels.pop(_ident(), None)
+                if lock is not None and lock.locked():
+                    lock.release()
+
+            return self.start(lambda: function(*args), _name_of(function), ended)
+
+        patches.set(threading, "_set_sentinel", set_sentinel)
+        patches.set(threading, "_start_new_thread", start_new_thread)
+
+    def _install_handles(self, patches: Patches) -> None:
+        """From 3.13 on a thread's end is a handle."""
+        real_handle = vars(threading)["_ThreadHandle"]
+        real_start = vars(threading)["_start_joinable_thread"]
+
+        def make_handle() -> object:
+            return SimHandle() if self.here() else real_handle()
+
+        def start_joinable(function: Callable[[], object], *, handle: object = None, daemon: bool = True) -> object:
+            if not self.here():
+                return real_start(function, handle=handle, daemon=daemon)
+            if not isinstance(handle, SimHandle):
+                raise NotSimulatedError(
+                    "a Thread that was made outside the world is started inside it - make it inside the world"
+                )
+            handle.ident = self.start(function, _name_of(function), handle.set_done)
+            return handle
+
+        patches.set(threading, "_ThreadHandle", make_handle)
+        patches.set(threading, "_start_joinable_thread", start_joinable)
+
+
+def _name_of(function: object) -> str:
+    """Return the name of the Thread whose bootstrap this is."""
+    owner = getattr(function, "__self__", None)
+    return str(getattr(owner, "name", None) or getattr(function, "__name__", "thread"))
+
+
+class SimLock:
+    """``threading.Lock`` in virtual time. Hands itself straight to the longest waiter, so none can be overtaken.
+
+    A lock may outlive its world (a module imported there keeps it): it then serves the world it is next used in, or,
+    outside every world, real threads.
+    """
+
+    __slots__ = ("__weakref__", "_locked", "_real", "_threads", "_waiters")
+
+    def __init__(self) -> None:
+        self._locked = False
+        self._waiters: deque[SimThread] = deque()
+        self._threads: Threads | None = None
+        self._real: _thread.LockType | None = None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock; wait for it in virtual time. Raises ``ValueError`` as the real one does."""
+        me = _HERE.get(_ident())
+        if me is None:
+            return self._outside().acquire(blocking, timeout)
+        if not blocking and timeout != -1:
+            raise ValueError("can't specify a timeout for a non-blocking call")
+        if timeout < 0 and timeout != -1:
+            raise ValueError("timeout value must be a non-negative number")
+        if me.threads is not self._threads:
+            self._move_to(me.threads)
+        if not self._locked:
+            self._locked = True
+            return True
+        return blocking and self._wait(me, timeout)
+
+    def _wait(self, me: SimThread, timeout: float) -> bool:
+        self._waiters.append(me)
+        try:
+            me.threads.block_for(me, None if timeout == -1 else timeout, "a lock")
+        except BaseException:
+            if me in self._waiters:
+                self._waiters.remove(me)
+            else:
+                self.release()
+            raise
+        if me in self._waiters:
+            self._waiters.remove(me)
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock back, to the longest waiter if there is one. Raises ``RuntimeError`` when it is not held."""
+        if _HERE.get(_ident()) is None and not self._locked:
+            self._outside().release()
+        elif not self._locked:
+            raise RuntimeError("release unlocked lock")
+        elif self._waiters:
+            waiter = self._waiters.popleft()
+            waiter.threads.wake(waiter)
+        else:
+            self._locked = False
+
+    def locked(self) -> bool:
+        """Say whether the lock is held."""
+        return self._locked or (self._real is not None and self._real.locked())
+
+    def _move_to(self, threads: Threads) -> None:
+        """Begin a new life in another world: whoever held it there is gone."""
+        self._threads = threads
+        self._locked = False
+        self._waiters.clear()
+
+    def _outside(self) -> _thread.LockType:
+        if self._real is None:
+            self._real = _real_lock()
+        return self._real
+
+    def _at_fork_reinit(self) -> None:
+        self._locked, self._real = False, None
+        self._waiters.clear()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        self.release()
+        return False
+
+
+class SimHandle:
+    """What 3.13's ``Thread`` joins on."""
+
+    __slots__ = ("_done", "_lock", "ident")
+
+    def __init__(self) -> None:
+        self.ident: int | None = None
+        self._done = False
+        self._lock = SimLock()
+        self._lock.acquire()
+
+    def is_done(self) -> bool:
+        """Say whether the thread has ended."""
+        return self._done
+
+    def set_done(self) -> None:
+        """Mark the thread as ended and let those who join go on."""
+        if not self._done:
+            self._done = True
+            self._lock.release()
+
+    _set_done = set_done
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread's end, at most ``timeout`` seconds of virtual time."""
+        if not self._done and self._lock.acquire(True, -1 if timeout is None else timeout):
+            self._lock.release()

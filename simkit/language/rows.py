@@ -1,0 +1,220 @@
+"""Variables and the matrix: one tree with ``${name}`` in it becomes one filled tree for each matrix row.
+
+The idea: filling happens on the tree and not on the text, so every value keeps its place, a value that is
+exactly ``${name}`` keeps its type, and no value can change the structure around it. The constraint: the
+result stays within the same bounds as the file, however variables are stacked. A template language was
+refused: a scenario that computes needs tests of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Final
+
+from simkit.extensions import nearest
+from simkit.language.nodes import (
+    SIZE_MAX,
+    TEXT_UNIT,
+    Hole,
+    Map,
+    Node,
+    Scalar,
+    Seq,
+    bound,
+    describe,
+    make_map,
+    make_seq,
+    short,
+)
+from simkit.language.problems import Problems
+from simkit.model.timeline import Place
+
+# A pytest session of more cases from one file is a mistake in the matrix.
+ROWS_MAX: Final = 1000
+
+# Values of all rows together: about two seconds of reading.
+FILLED_MAX: Final = 1_000_000
+
+# The longest part that one value gives to a row's name.
+_NAME_MAX: Final = 40
+
+# An escaped opening, a variable, or an opening that is neither.
+_MARK: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
+_REMEDY: Final = "declare it under vars or matrix, or write $${ for a plain ${"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One combination of the matrix: its name (empty without one) and the tree filled with its values."""
+
+    name: str
+    root: Map
+
+
+def rows(root: Map, problems: Problems) -> Iterator[Row]:
+    """Yield every row of the matrix in order, the last column changing fastest; one row without a matrix.
+
+    Shapes are not judged here: what is no column or no variable becomes a hole, and the walker says why.
+    """
+    columns = _columns(root, problems)
+    _refuse_too_many(root, columns, problems)
+    names: set[str] = set()
+    for values in product(*columns.values()):
+        name = "-".join(_slug(value) for value in values)
+        if name in names:
+            place = (root.get("matrix") or root).place
+            problems.add(
+                place,
+                f"two rows of the matrix are called {name!r}",
+                "make the values differ in their letters",
+            )
+        names.add(name)
+        yield Row(name, _fill_root(root, dict(zip(columns, values, strict=True)), problems))
+
+
+def _columns(root: Map, problems: Problems) -> dict[str, tuple[Node, ...]]:
+    matrix = root.get("matrix")
+    if not isinstance(matrix, Map):
+        return {}
+    filling = _Filling({}, problems, "the matrix holds plain values")
+    columns: dict[str, tuple[Node, ...]] = {}
+    for key, value in matrix.entries:
+        items = value.items if isinstance(value, Seq) else ()
+        columns[key.text] = tuple(_cell(filling.node(item)) for item in items) or (Hole(value.place),)
+    return columns
+
+
+def _cell(node: Node) -> Node:
+    return node if isinstance(node, Scalar) else Hole(node.place)
+
+
+def _refuse_too_many(root: Map, columns: Mapping[str, tuple[Node, ...]], problems: Problems) -> None:
+    count = prod(len(values) for values in columns.values())
+    place = (root.get("matrix") or root).place
+    if count > ROWS_MAX:
+        problems.stop(place, f"the matrix gives {count} rows, and {ROWS_MAX} is the limit", "split the file")
+    if count * root.size > FILLED_MAX:
+        problems.stop(
+            place,
+            f"the matrix gives {count} rows of a file of this size, which is too much",
+            "split the file",
+        )
+
+
+def _slug(value: Node) -> str:
+    """Return a value as a part of a name that every shell and every file system takes as it is."""
+    text = value.text if isinstance(value, Scalar) else ""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:_NAME_MAX].strip("_") or "empty"
+
+
+def _fill_root(root: Map, row: Mapping[str, Node], problems: Problems) -> Map:
+    """Fill everything but the matrix, whose values are the row."""
+    known = dict(row)
+    ready = {"matrix": root.get("matrix"), "vars": _fill_vars(root.get("vars"), known, problems)}
+    filling = _Filling(known, problems)
+    entries = [(key, ready.get(key.text) or filling.node(value)) for key, value in root.entries]
+    return make_map(root.place, entries, problems)
+
+
+def _fill_vars(declared: Node | None, known: dict[str, Node], problems: Problems) -> Node | None:
+    """Return the variables filled, each from what stands above it, and add them to ``known``."""
+    if not isinstance(declared, Map):
+        return declared
+    for key, value in declared.entries:
+        if key.text in known:
+            text = f"{key.text!r} is a variable and a column of the matrix"
+            problems.add(key.place, text, "rename one of them")
+        known[key.text] = _Filling(
+            known, problems, "a variable can use the row and the variables above it"
+        ).node(value)
+    return replace(declared, entries=tuple((key, known[key.text]) for key, _ in declared.entries))
+
+
+class _Filling:
+    """Fills one tree from the known values, and stops when what it makes grows past the bound."""
+
+    def __init__(self, known: Mapping[str, Node], problems: Problems, remedy: str = _REMEDY) -> None:
+        self._known = known
+        self._remedy = remedy
+        self._problems = problems
+        self._made = 0
+
+    def node(self, node: Node) -> Node:
+        """Return the node with every ``${name}`` in it replaced."""
+        match node:
+            case Scalar():
+                return self._scalar(node)
+            case Seq():
+                return bound(
+                    make_seq(node.place, tuple(map(self.node, node.items))), node.place, self._problems
+                )
+            case Map():
+                entries = [
+                    (filled, self.node(value)) for key, value in node.entries if (filled := self._key(key))
+                ]
+                return bound(make_map(node.place, entries, self._problems), node.place, self._problems)
+            case Hole():
+                return node
+
+    def _key(self, key: Scalar) -> Scalar | None:
+        filled = self._scalar(key)
+        if isinstance(filled, Scalar):
+            return replace(filled, value=filled.text)
+        if not isinstance(filled, Hole):
+            self._problems.add(
+                key.place, f"a key must be text, got {describe(filled)} (from {short(key.text)})"
+            )
+        return None
+
+    def _scalar(self, node: Scalar) -> Node:
+        if "${" not in node.text or not isinstance(node.value, str):
+            return node
+        whole = _MARK.fullmatch(node.text)
+        if whole and whole[1]:
+            return _move(self._value(whole[1], node.place), node)
+        text = self._text(node)
+        return Hole(node.place) if text is None else Scalar(node.place, text, text, origin=node.text)
+
+    def _text(self, node: Scalar) -> str | None:
+        """Return the text with its variables written out, or None when one of them is wrong."""
+        pieces, end, good = [], 0, True
+        for mark in _MARK.finditer(node.text):
+            piece = self._piece(mark, node.place)
+            good = good and piece is not None
+            pieces += [node.text[end : mark.start()], piece or ""]
+            end = mark.end()
+            # Counted piece by piece: the whole must never be built when it is too long.
+            self._made += 1 + len(pieces[-1]) // TEXT_UNIT
+            if self._made > SIZE_MAX:
+                self._problems.stop(node.place, "variables make too much text here", "use fewer of them")
+        return "".join([*pieces, node.text[end:]]) if good else None
+
+    def _piece(self, mark: re.Match[str], place: Place) -> str | None:
+        if mark[0] == "$${":
+            return "${"
+        if not mark[1]:
+            self._problems.add(place, "'${' opens no variable", "write ${name}, or $${ for a plain ${")
+            return None
+        value = self._value(mark[1], place)
+        if isinstance(value, Seq | Map):
+            self._problems.add(place, f"${{{mark[1]}}} is {describe(value)} and cannot stand inside text")
+        return value.text if isinstance(value, Scalar) else None
+
+    def _value(self, name: str, place: Place) -> Node:
+        if name in self._known:
+            return self._known[name]
+        guess = nearest(name, self._known).removeprefix(" - ")
+        remedy = guess if guess.startswith("did") else self._remedy
+        self._problems.add(place, f"${{{name}}} is not declared", remedy)
+        return Hole(place)
+
+
+def _move(value: Node, use: Scalar) -> Node:
+    """Return the value as it stands where it is used."""
+    if isinstance(value, Scalar):
+        return replace(value, place=use.place, origin=use.text)
+    return replace(value, place=use.place)

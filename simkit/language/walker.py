@@ -1,0 +1,432 @@
+"""The strict walker: holds a tree against the table and gives back plain values with their places.
+
+The idea: one method for each shape of ``spec``, and no key of the language is named here, so a new key is a
+line in the table. The constraint: a wrong value is told of once, with what was expected and what stands
+there, and is then left out, so that the rest is still read. A JSON Schema validator was refused: it knows no
+lines, and says of a misspelt verb that it fits none of twelve alternatives.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from simkit.extensions import nearest
+from simkit.language.nodes import Hole, Map, Node, Scalar, Seq, describe, short
+from simkit.language.problems import Problems
+from simkit.language.spec import (
+    OFF,
+    OPERATORS,
+    PARAMETERS,
+    Choice,
+    Count,
+    Data,
+    Fact,
+    Json,
+    Key,
+    LawItem,
+    ListOf,
+    Names,
+    Nothing,
+    Operator,
+    Plain,
+    Record,
+    RetryAfter,
+    Shape,
+    Span,
+    Text,
+    Verb,
+)
+from simkit.model.duration import FOREVER, NS_PER_S, parse_duration
+from simkit.model.scenario import Matcher
+from simkit.model.timeline import Place
+
+
+class Bad:
+    """The type of ``BAD``: what stands there was wrong and has been told of."""
+
+
+BAD: Final = Bad()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mapping that was read: values by key, and where each key stands. ``verb`` is its verb, or the law."""
+
+    place: Place
+    values: Mapping[str, object]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    verb: str = ""
+
+
+class Walker:
+    """Reads nodes by their shapes and notes what is wrong. ``laws`` maps a law to its parameter's kind."""
+
+    def __init__(self, problems: Problems, laws: Mapping[str, str | None]) -> None:
+        self._problems = problems
+        self._laws = laws
+
+    def read(self, node: Node, shape: Shape) -> object:
+        """Return the value of this shape, or ``BAD``."""
+        if isinstance(node, Hole):
+            return BAD
+        match shape:
+            case Text():
+                return self._text(node, shape)
+            case Count():
+                return self._count(node, shape)
+            case Span():
+                return self._span(node, shape)
+            case Choice():
+                return self._choice(node, shape)
+            case RetryAfter():
+                return self._retry_after(node, shape)
+            case Nothing():
+                return self._nothing(node, shape)
+            case Plain():
+                return self._plain(node, shape)
+            case Data():
+                return data(node)
+            case Json():
+                return self._json(node, shape)
+            case ListOf():
+                return self._list(node, shape)
+            case Names():
+                return self._names(node, shape)
+            case Record():
+                return self._record(node, shape)
+            case Fact():
+                return self._fact(node, shape)
+            case LawItem():
+                return self._law(node, shape)
+        assert_never(shape)
+
+    def _wrong(self, node: Node, text: str, remedy: str = "") -> Bad:
+        origin = f" (from {short(node.origin)})" if isinstance(node, Scalar) and node.origin else ""
+        self._problems.add(node.place, text + origin, remedy)
+        return BAD
+
+    def _expected(self, node: Node, called: str, remedy: str = "") -> Bad:
+        return self._wrong(node, f"expected {called}, got {describe(node)}", remedy)
+
+    def _did_you_mean(self, word: str, words: Iterable[str]) -> str:
+        # A guess costs more than everything else here, and nobody reads the ones beyond the bound.
+        return "" if self._problems.full else nearest(word, words).removeprefix(" - ")
+
+    # -- scalars -----------------------------------------------------------------------------------
+    def _text(self, node: Node, shape: Text) -> object:
+        if not isinstance(node, Scalar) or node.value is None:
+            return self._expected(node, shape.called)
+        number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+        if not isinstance(node.value, str) and not (shape.numbers and number):
+            return self._expected(node, shape.called, f'put it in quotes: "{node.text}"')
+        if shape.pattern and not re.fullmatch(shape.pattern, node.text):
+            return self._expected(node, shape.called)
+        return node.text
+
+    def _count(self, node: Node, shape: Count) -> object:
+        if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
+            quoted = isinstance(node, Scalar) and node.text.isdecimal()
+            return self._expected(node, shape.called, "leave the quotes out" if quoted else "")
+        if node.value < shape.least or (shape.most is not None and node.value > shape.most):
+            return self._expected(node, shape.called)
+        return node.value
+
+    def _span(self, node: Node, shape: Span) -> object:
+        if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
+            return self._expected(node, shape.called, _DURATIONS)
+        try:
+            if not isinstance(node.value, str):
+                raise ValueError(f"{node.text} is not a duration")
+            ns = parse_duration(node.text)
+        except ValueError:
+            written = short(node.text) if isinstance(node.value, str) else node.text
+            return self._wrong(node, f"{written} is not a duration", _guess_duration(node.text))
+        if ns >= FOREVER and not shape.forever:
+            return self._wrong(node, f"{short(node.text)} is too long here", "write a duration that ends")
+        if ns == 0 and not shape.zero:
+            return self._wrong(node, f"{short(node.text)} is too short here", "write a duration above zero")
+        return ns
+
+    def _choice(self, node: Node, shape: Choice) -> object:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return self._expected(node, shape.called)
+        if node.text not in shape.words:
+            guess = self._did_you_mean(node.text, shape.words)
+            # Without a close word the guess is a list, and the sentence has said that already.
+            remedy = guess if guess.startswith("did") else ""
+            return self._wrong(node, f"{short(node.text)} is not {shape.called}", remedy)
+        return node.text
+
+    def _retry_after(self, node: Node, shape: RetryAfter) -> object:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            remedy = _guess_duration(node.text) if isinstance(node, Scalar) else ""
+            return self._expected(node, shape.called, remedy)
+        try:
+            ns = parse_duration(node.text)
+        except ValueError:
+            return self._text(node, Text(called=shape.called, pattern=r"[\t\x20-\x7e\x80-\xff]*"))
+        seconds, rest = divmod(ns, NS_PER_S)
+        return f"{seconds}.{rest:09d}".rstrip("0").rstrip(".")
+
+    def _nothing(self, node: Node, shape: Nothing) -> object:
+        if isinstance(node, Scalar) and (node.value is None or node.value is True):
+            return True
+        return self._expected(node, shape.called, "leave it empty")
+
+    def _plain(self, node: Node, shape: Plain) -> object:
+        if not isinstance(node, Scalar) or node.value is None:
+            return self._expected(node, shape.called)
+        return node.value
+
+    def _json(self, node: Node, shape: Json) -> object:
+        if isinstance(node, Map):
+            return json.dumps(data(node), ensure_ascii=False)
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return node.text
+        return self._expected(node, shape.called)
+
+    # -- lists and mappings ------------------------------------------------------------------------
+    def _list(self, node: Node, shape: ListOf) -> object:
+        if not isinstance(node, Seq):
+            return self._expected(node, shape.called, "write each item behind a dash")
+        if len(node.items) < shape.least:
+            return self._wrong(node, f"expected {shape.least} or more items, got {len(node.items)}")
+        values = [self.read(item, shape.item) for item in node.items]
+        return tuple(value for value in values if value is not BAD)
+
+    def _names(self, node: Node, shape: Names) -> object:
+        if not isinstance(node, Map):
+            return self._expected(node, shape.called, _spaced(node) or f"write name: and {shape.item.called}")
+        named = [(key, value) for key, value in node.entries if self._text(key, shape.name) is not BAD]
+        return self._entry(node, [(key, value, shape.item) for key, value in named])
+
+    def _record(self, node: Node, shape: Record) -> object:
+        verb_alone = self._bare_verb(node, shape)
+        if verb_alone is not None:
+            return Entry(node.place, {verb_alone.key.name: True}, {}, verb_alone.key.name)
+        if not isinstance(node, Map):
+            return self._expected(node, shape.called, _spaced(node) or _how_to_write(shape))
+        verb = self._verb(node, shape) if shape.verbs else None
+        if isinstance(verb, Bad):
+            return BAD
+        allowed = (*shape.keys, *((verb.key, *verb.extras) if verb else ()))
+        self._refuse_apart(node, shape)
+        self._refuse_missing(node, shape)
+        return self._entry(node, self._known(node, shape, allowed, verb), verb.key.name if verb else "")
+
+    def _entry(self, node: Map, parts: list[tuple[Scalar, Node, Shape]], verb: str = "") -> Entry:
+        values = {key.text: self.read(value, shape) for key, value, shape in parts}
+        good = {name: value for name, value in values.items() if value is not BAD}
+        return Entry(node.place, good, {key.text: key.place for key, _, _ in parts}, verb)
+
+    def _known(
+        self, node: Map, shape: Record, allowed: tuple[Key, ...], verb: Verb | None
+    ) -> list[tuple[Scalar, Node, Shape]]:
+        shapes = {key.name: key.shape for key in allowed}
+        known = []
+        for key, value in node.entries:
+            if key.text in shapes:
+                known.append((key, value, shapes[key.text]))
+            else:
+                self._unknown(key, shape, shapes, verb)
+        return known
+
+    def _unknown(self, key: Scalar, shape: Record, allowed: Mapping[str, Shape], verb: Verb | None) -> None:
+        owners = [v.key.name for v in shape.verbs if any(extra.name == key.text for extra in v.extras)]
+        if verb is not None and owners:
+            text = f"{key.text!r} does not go with {verb.key.name!r}"
+            self._problems.add(key.place, text, f"it goes with {' and '.join(owners)}")
+            return
+        self._problems.add(
+            key.place,
+            f"unknown key {short(key.text)} in {shape.called}",
+            self._did_you_mean(key.text, allowed),
+        )
+
+    def _refuse_apart(self, node: Map, shape: Record) -> None:
+        for group in shape.either:
+            present = [key for key, _ in node.entries if key.text in group]
+            if len(present) > 1:
+                names = " and ".join(repr(key.text) for key in present)
+                self._problems.add(present[1].place, f"{names} cannot both be there", "take one of them out")
+
+    def _refuse_missing(self, node: Map, shape: Record) -> None:
+        present = {key.text for key, _ in node.entries}
+        names = [key.name for key in shape.keys]
+        # A misspelt key is told of once, as that and not as a missing one.
+        meant = {self._did_you_mean(name, names) for name in present.difference(names)}
+        for key in shape.keys:
+            if key.required and key.name not in present and f"did you mean {key.name!r}?" not in meant:
+                text = f"{shape.called} needs the key {key.name!r}"
+                self._problems.add(node.place, text, f"it holds {key.shape.called}")
+
+    # -- verbs -------------------------------------------------------------------------------------
+    def _bare_verb(self, node: Node, shape: Record) -> Verb | None:
+        """A verb that takes no value may stand without its colon."""
+        if not isinstance(node, Scalar):
+            return None
+        bare = (v for v in shape.verbs if isinstance(v.key.shape, Nothing) and v.key.name == node.value)
+        return next(bare, None)
+
+    def _verb(self, node: Map, shape: Record) -> Verb | Bad:
+        verbs = {verb.key.name: verb for verb in shape.verbs}
+        present = [verbs[key.text] for key, _ in node.entries if key.text in verbs]
+        # A key such as args is a verb when it stands alone and an extra beside call.
+        leading = [v for v in present if not any(_is_extra(v, other) for other in present if other is not v)]
+        if len(leading) == 1:
+            return leading[0]
+        if leading:
+            names = " and ".join(repr(v.key.name) for v in leading)
+            return self._wrong(
+                node, f"{shape.called} does one thing, this one has {names}", "write one item for each"
+            )
+        return self._no_verb(node, shape, verbs)
+
+    def _no_verb(self, node: Map, shape: Record, verbs: Mapping[str, Verb]) -> Bad:
+        """Tell of a key that looks like a misspelt verb; only without one say that the verb is missing."""
+        known = {*(key.name for key in shape.keys), *(extra.name for v in shape.verbs for extra in v.extras)}
+        for key, _ in node.entries:
+            if key.text not in known:
+                text = f"unknown key {short(key.text)} in {shape.called}"
+                return self._wrong(key, text, self._did_you_mean(key.text, [*verbs, *sorted(known)]))
+        return self._wrong(node, f"{shape.called} needs one of {', '.join(verbs)}")
+
+    # -- facts -------------------------------------------------------------------------------------
+    def _fact(self, node: Node, shape: Fact) -> object:
+        if shape.op or not isinstance(node, Map):
+            value = self.read(node, shape.of)
+            return BAD if value is BAD else Matcher(op=shape.op or "exactly", value=value)
+        if len(node.entries) != 1:
+            return self._wrong(
+                node, f"a comparison is one word and its value, got {len(node.entries)}", _BETWEEN
+            )
+        key, operand = node.entries[0]
+        operator = next((o for o in OPERATORS if o.name == key.text and _suits(o, shape)), None)
+        if operator is None:
+            known = [o.name for o in OPERATORS if _suits(o, shape)]
+            return self._wrong(
+                key, f"{short(key.text)} cannot compare {shape.called}", self._did_you_mean(key.text, known)
+            )
+        value = self._operand(operand, operator, shape)
+        return BAD if value is BAD else Matcher(op=operator.name, value=value)
+
+    def _operand(self, node: Node, operator: Operator, shape: Fact) -> object:
+        if operator.operand == "one":
+            return self.read(node, shape.of)
+        if operator.operand == "pattern":
+            return self._pattern(node)
+        values = self.read(node, ListOf(item=shape.of, least=2 if operator.operand == "two" else 1))
+        if not isinstance(node, Seq) or not isinstance(values, tuple) or len(values) < len(node.items):
+            return BAD
+        if operator.operand == "two" and (len(values) != 2 or values[0] > values[1]):
+            return self._wrong(node, f"{operator.name} takes two values, the smaller one first")
+        return values
+
+    def _pattern(self, node: Node) -> object:
+        text = self.read(node, Text(called="a regular expression"))
+        if not isinstance(text, str):
+            return text
+        try:
+            with warnings.catch_warnings():
+                # A pattern that Python only warns about means something else in its next version.
+                warnings.simplefilter("error")
+                re.compile(text)
+        except (re.error, Warning, RecursionError, OverflowError) as error:
+            return self._wrong(node, f"{short(text)} is not a regular expression: {error}")
+        return text
+
+    # -- laws --------------------------------------------------------------------------------------
+    def _law(self, node: Node, shape: LawItem) -> object:
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not _spaced(node):
+            return Entry(node.place, {}, {}, node.text) if self._is_law(node) else BAD
+        if not isinstance(node, Map):
+            return self._expected(node, shape.called, _spaced(node))
+        if node.get("off") is not None:
+            return self._law_off(node)
+        if len(node.entries) != 1:
+            return self._wrong(
+                node, f"expected {shape.called}, got {len(node.entries)} keys", "write one item for each"
+            )
+        return self._law_with_value(node, *node.entries[0])
+
+    def _law_off(self, node: Map) -> object:
+        entry = self.read(node, OFF)
+        name = node.get("off")
+        if not isinstance(entry, Entry) or "off" not in entry.values or not isinstance(name, Scalar):
+            return BAD
+        return Entry(node.place, entry.values, entry.places, name.text) if self._is_law(name) else BAD
+
+    def _law_with_value(self, node: Map, key: Scalar, value: Node) -> object:
+        if not self._is_law(key):
+            return BAD
+        kind = self._laws[key.text]
+        if kind is None:
+            return self._wrong(value, f"the law {key.text!r} takes no value", f"write - {key.text}")
+        parameter = self.read(value, PARAMETERS[kind])
+        return BAD if parameter is BAD else Entry(node.place, {"value": parameter}, {}, key.text)
+
+    def _is_law(self, name: Scalar) -> bool:
+        if name.text in self._laws:
+            return True
+        self._wrong(name, f"there is no law {short(name.text)}", self._did_you_mean(name.text, self._laws))
+        return False
+
+
+_DURATIONS: Final = "write a number and a unit: 250ms, 90s, 15m, 1h30m"
+_BETWEEN: Final = "for two bounds write between: [low, high]"
+
+_UNITS: Final[dict[str, str]] = {
+    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("d", "day", "days"), "d"),
+}
+
+
+def data(node: Node) -> object:
+    """Return the node as plain Python data."""
+    match node:
+        case Scalar():
+            return node.value
+        case Seq():
+            return [data(item) for item in node.items]
+        case Map():
+            return {key.text: data(value) for key, value in node.entries}
+        case Hole():
+            return None
+
+
+def _guess_duration(text: str) -> str:
+    """Return the remedy for a text that is no duration, with a guess where the meaning is likely."""
+    if clock := re.fullmatch(r"([0-9]{1,4}):([0-5][0-9])", text):
+        return f"did you mean '{clock[1]}m{clock[2]}s'? {_DURATIONS}"
+    number = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)", text.strip())
+    unit = _UNITS.get(number[2].lower()) if number else None
+    return f"did you mean '{number[1]}{unit}'? {_DURATIONS}" if number and unit else _DURATIONS
+
+
+def _spaced(node: Node) -> str:
+    """Recognise ``key:value``, which YAML takes for one word."""
+    glued = isinstance(node, Scalar) and re.match(r"[a-z_]+:(?=\S)", node.text)
+    return f"write a space after {glued[0]!r}" if glued else ""
+
+
+def _how_to_write(shape: Record) -> str:
+    if shape.verbs:
+        return f"write it as a key and its value, with one of {', '.join(v.key.name for v in shape.verbs)}"
+    default = "" if any(key.required for key in shape.keys) else ", or {} for the defaults"
+    return f"write it as keys and values: {', '.join(key.name for key in shape.keys)}{default}"
+
+
+def _is_extra(verb: Verb, of: Verb) -> bool:
+    return any(extra.name == verb.key.name for extra in of.extras)
+
+
+def _suits(operator: Operator, shape: Fact) -> bool:
+    return operator.texts if isinstance(shape.of, Text) else operator.numbers

@@ -1,0 +1,73 @@
+"""Verdicts: what was found in a trace, and the result that a run comes to.
+
+The idea: a verdict is one of three words with a fixed order, and the worst wins when they meet. The constraint:
+a law that could not look (its facts are missing, or it crashed) never counts as a pass; it says ``not
+applicable`` or makes the run ``UNKNOWN``. A boolean was refused: it has no word for "I could not tell".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from simkit.model.plan import Plan
+from simkit.model.scenario import Scenario
+from simkit.model.timeline import Place
+from simkit.model.trace import Trace
+
+
+class Verdict(IntEnum):
+    """From best to worst; ``max`` of several is the verdict of all of them."""
+
+    PASS = 0
+    FAIL = 1
+    UNKNOWN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: the law (or ``expect.<fact>``), the sentence, and the events that decided it."""
+
+    law: str
+    text: str
+    events: tuple[int, ...] = ()
+    place: Place | None = None
+    verdict: Verdict = Verdict.FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotApplicable:
+    """A law that the trace holds no facts for, and the reason."""
+
+    law: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What all laws together said of one trace."""
+
+    findings: tuple[Finding, ...] = ()
+    not_applicable: tuple[NotApplicable, ...] = ()
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A judged run: alone enough to report, replay and shrink it. ``wall_s`` is real seconds and never in the trace."""
+
+    scenario: Scenario
+    plan: Plan
+    trace: Trace
+    judgement: Judgement
+    wall_s: float = field(default=0.0, compare=False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, in the order in which the laws were asked."""
+        return self.judgement.findings
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all findings; a run without findings passes."""
+        return max((f.verdict for f in self.findings), default=Verdict.PASS)

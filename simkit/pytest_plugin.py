@@ -1,0 +1,136 @@
+"""The pytest plugin: every ``*.sim.yaml`` is collected, one item for each row of its matrix.
+
+The idea: a scenario file is a test file, so selection, ``-k``, ``--lf``, JUnit and xdist are pytest's own. The
+constraint: loading this costs a host project nothing; asyncio, yaml and the kernel are imported when the first
+scenario is collected, and only public names of pytest are used. A custom runner beside pytest was refused:
+everything above would have to be written again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from simkit.model.scenario import Scenario
+    from simkit.model.verdict import Result
+
+_SUFFIX = ".sim.yaml"
+_CLOCKS = pytest.StashKey[contextlib.ExitStack]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add simkit's options, all with its prefix."""
+    group = parser.getgroup("simkit", "deterministic simulation of agent loops")
+    group.addoption(
+        "--simkit-set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a setting of the subject for all scenarios; may be given more than once",
+    )
+    group.addoption("--simkit-plan", metavar="PLAN", default=None, help="run under this plan, such as seed=7")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect scenario files and no other YAML."""
+    if file_path.name.endswith(_SUFFIX):
+        collector: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+        return collector
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Keep the process's clocks replaced over consecutive scenarios: replacing them costs more than a run."""
+    if not isinstance(item, ScenarioItem):
+        return (yield)
+    clocks = item.session.stash.get(_CLOCKS, None)
+    if clocks is None:
+        from simkit.kernel.wallclock import (
+            WallClock,  # lazy: the plugin is loaded in suites that never run a scenario
+        )
+
+        clocks = item.session.stash[_CLOCKS] = contextlib.ExitStack()
+        clocks.enter_context(WallClock.held())
+    try:
+        return (yield)
+    finally:
+        if not isinstance(nextitem, ScenarioItem):
+            clocks.close()
+            del item.session.stash[_CLOCKS]
+
+
+class ScenarioFile(pytest.File):
+    """One scenario file."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield an item for each row; a file that is no scenario is one collection error with every place."""
+        from simkit.errors import ScenarioError, UsageError  # lazy: as above
+        from simkit.options import overridden  # lazy: as above
+        from simkit.run import load  # lazy: as above
+
+        try:
+            scenarios = overridden(load(self.path), self.config.getoption("--simkit-set"))
+        except (ScenarioError, UsageError) as error:
+            raise self.CollectError(str(error)) from None
+        for scenario in scenarios:
+            yield ScenarioItem.from_parent(self, name=scenario.case, scenario=scenario)
+
+
+class ScenarioItem(pytest.Item):
+    """One row of a scenario file."""
+
+    def __init__(self, *, scenario: Scenario, **more: Any) -> None:
+        super().__init__(**more)
+        self.scenario = scenario
+        # Tags select with -k; as marks they would break a host's --strict-markers.
+        self.extra_keyword_matches.update(scenario.tags)
+
+    def runtest(self) -> None:
+        """Run the case once and raise when it does not pass."""
+        from simkit.model.verdict import Verdict  # lazy: as above
+        from simkit.run import as_plan, run_once  # lazy: as above
+
+        result = run_once(self.scenario, as_plan(self.config.getoption("--simkit-plan")))
+        self.user_properties.append(("simkit_plan", result.plan.text()))
+        self.user_properties.append(("simkit_virtual_seconds", str(result.trace.end_ns / 1e9)))
+        if result.verdict is not Verdict.PASS:
+            raise ScenarioFailed(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Tell a failure in the scenario's words, and anything else as pytest does."""
+        from simkit.errors import SimkitError  # lazy: as above
+
+        error = excinfo.value
+        if isinstance(error, ScenarioFailed):
+            return error.text(self.config.getoption("--simkit-set"))
+        if isinstance(error, SimkitError):
+            return str(error)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Return where the item stands and its title."""
+        return self.path, 0, f"{self.scenario.title} [{self.name}]"
+
+
+class ScenarioFailed(Exception):  # noqa: N818  # read as a sentence in pytest's summary
+    """A scenario did not pass; carries the judged result."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        first = result.findings[0]
+        super().__init__(f"{first.law}: {first.text}")
+
+    def text(self, overrides: list[str]) -> str:
+        """Return the report of the failure."""
+        from simkit.options import parse_overrides  # lazy: as above
+        from simkit.reporters.text import ReportOptions, failure  # lazy: as above
+
+        return failure(self.result, ReportOptions(overrides=parse_overrides(overrides)))

@@ -1,0 +1,271 @@
+"""The timeline of a run as text: user, agent, provider and tools side by side, one row an event.
+
+The idea: each event is told in a few words in the lane of the one who did it, pieces of one stream are
+joined, long silences are folded to one row, and the rows around the deciding events are kept. The constraint:
+a deciding event is always there, alone in its row and marked, however much is left out around it. Columns
+that wrap were refused: a row that is one line can be searched, compared and pasted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from simkit.model.duration import NS_PER_MS, NS_PER_S, format_duration, format_instant
+from simkit.model.redact import redact
+from simkit.model.trace import Event, Trace
+
+_LANES: Final = ("user", "agent", "provider", "tools")
+USER, AGENT, PROVIDER, TOOLS = range(len(_LANES))
+
+# Where each lane begins, in hundredths of the width beside the time: the provider says most, the user
+# least.
+_STARTS: Final = (0, 18, 44, 74)
+_MARK_WIDTH: Final = 3
+_TIME_WIDTH: Final = 11
+
+# A shorter pause is seen well enough in the time column.
+_SILENCE_NS_MIN: Final = 10 * NS_PER_S
+# Pieces of a stream that come closer than this are told in one row.
+_JOINED_NS_MAX: Final = NS_PER_S
+
+
+@dataclass(slots=True)
+class _Row:
+    """One row to be: an event, or several pieces of one stream that follow each other closely."""
+
+    first: Event
+    last: Event
+    lane: int
+    text: str
+    mark: int = 0
+    keepalives: int = 0
+
+
+def timeline(trace: Trace, deciding: Iterable[int], *, width: int, rows_max: int | None) -> list[str]:
+    """Return the header and at most ``rows_max`` rows around the deciding events; None keeps every row."""
+    marks = {n: index for index, n in enumerate(sorted(set(deciding)), 1)}
+    rows = _rows(trace, marks)
+    head = [_heading(width), " " * _MARK_WIDTH + "-" * (width - _MARK_WIDTH)]
+    if rows_max is None:
+        return head + list(_render(rows, range(len(rows)), width))
+    near = _most_telling(rows)
+    for size in range(min(rows_max, len(rows)), 0, -1):
+        lines = list(_render(rows, sorted(near[:size]), width))
+        # Folded silences and gaps take rows of their own, so the fit is tried and not computed.
+        if len(lines) <= rows_max:
+            return head + lines
+    return head
+
+
+def _most_telling(rows: Sequence[_Row]) -> list[int]:
+    """Return the marked rows, then the first, then the others by their distance from a marked one."""
+    marked = [i for i, row in enumerate(rows) if row.mark] or [len(rows) - 1]
+    distance = [min(abs(i - m) for m in marked) for i in range(len(rows))]
+    return sorted(range(len(rows)), key=lambda i: (distance[i] > 0, i > 0, distance[i]))
+
+
+# -- from events to rows ------------------------------------------------------------------------------
+def _rows(trace: Trace, marks: Mapping[int, int]) -> list[_Row]:
+    rows: list[_Row] = []
+    keepalives = 0
+    for event in trace:
+        mark = marks.get(event.n, 0)
+        if event.get("is") == "keepalive" and not mark:
+            keepalives += 1
+        elif mark or (event.kind in _SAYS and not (rows and _joined(rows[-1], event, keepalives))):
+            lane, says = _SAYS.get(event.kind) or _OTHERS
+            rows.append(_Row(event, event, lane, printable(says(event)), mark, keepalives))
+            keepalives = 0
+    return rows
+
+
+def _joined(row: _Row, event: Event, keepalives: int) -> bool:
+    """Add a piece to the row before it, where both are of one text or one call; say whether that was so."""
+    last = row.last
+    apart = row.mark or keepalives or event.at_ns - last.at_ns > _JOINED_NS_MAX
+    if apart or any(last.get(name) != event.get(name) for name in ("request", "index")):
+        return False
+    if event.get("is") not in _CONTINUES or last.get("is") not in _CONTINUES[str(event.get("is"))]:
+        return False
+    row.text += printable(str(event.get("text") or ""))
+    row.last = event
+    return True
+
+
+# What a piece can be added to.
+_CONTINUES: Final = {"say": ("say",), "args": ("call", "args")}
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without secrets; what a terminal would obey instead of print is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(redact(text)))
+
+
+# -- from rows to lines ---------------------------------------------------------------------------------
+def _render(rows: Sequence[_Row], kept: Sequence[int], width: int) -> Iterator[str]:
+    before = -1
+    for i in kept:
+        if i > before + 1:
+            yield _folded(f"... {i - before - 1} more events ...", width)
+        elif i > 0:
+            yield from _silence(rows[before], rows[i], width)
+        yield _row(rows[i], width)
+        before = i
+    if before < len(rows) - 1:
+        yield _folded(f"... {len(rows) - 1 - before} later events ...", width)
+
+
+def _silence(before: _Row, row: _Row, width: int) -> Iterator[str]:
+    ns = row.first.at_ns - before.last.at_ns
+    if ns < _SILENCE_NS_MIN:
+        return
+    if row.keepalives:
+        yield _folded(f"... {about(ns)} with nothing but {row.keepalives} keep-alives ...", width)
+    else:
+        yield _folded(f"... {about(ns)} of silence ...", width)
+
+
+def about(ns: int) -> str:
+    """Return a span as people say it: whole seconds below ten minutes, no fractions that nobody asked for."""
+    if ns < 600 * NS_PER_S:
+        digits = 0 if ns % NS_PER_S < NS_PER_MS else 1
+        return f"{ns / NS_PER_S:.{digits}f}s"
+    return format_duration(round(ns / NS_PER_S) * NS_PER_S)
+
+
+def _heading(width: int) -> str:
+    line = f"{'':{_MARK_WIDTH}}{'time':>{_TIME_WIDTH}}  "
+    for lane, name in enumerate(_LANES):
+        line = f"{line:<{_start(lane, width)}}{name}"
+    return line
+
+
+def _row(row: _Row, width: int) -> str:
+    mark = f"{row.mark}>" if row.mark else ""
+    time = f"{mark:<{_MARK_WIDTH}}{_time(row.first.at_ns):>{_TIME_WIDTH}}  "
+    # A text may run on into the empty lanes at its right, and moves left, into those, when it would not
+    # fit.
+    start = max(_start(min(row.lane, PROVIDER), width), min(_start(row.lane, width), width - len(row.text)))
+    return cut(f"{time:<{start}}{row.text}", width)
+
+
+def _folded(text: str, width: int) -> str:
+    return cut(" " * _start(AGENT, width) + text, width)
+
+
+def _start(lane: int, width: int) -> int:
+    beside = _MARK_WIDTH + _TIME_WIDTH + 2
+    return beside + (width - beside) * _STARTS[lane] // 100
+
+
+def _time(at_ns: int) -> str:
+    """Return an instant to the millisecond, rounded down like every clock."""
+    return format_instant(at_ns - at_ns % NS_PER_MS)
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text, shortened with dots to the width."""
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+# -- what each event says -------------------------------------------------------------------------------
+def _request(event: Event) -> str:
+    retry = f" (SDK retry {event.get('retry')})" if event.get("retry") else ""
+    return f"request {event.get('request')}{retry} -->"
+
+
+def _response(event: Event) -> str:
+    after = f", retry-after {event.get('retry_after')}" if event.get("retry_after") else ""
+    return f"{_tag(event)} {event.get('status')}{after}"
+
+
+def _frame(event: Event) -> str:
+    return f"{_tag(event)} {_piece(event)}"
+
+
+def _piece(event: Event) -> str:
+    what, text = event.get("is"), str(event.get("text") or "")
+    if what == "say":
+        return text
+    if what == "call":
+        return f"call {event.get('tool')} {text}".rstrip()
+    if what == "args":
+        return f"args {text}"
+    return f"{what} {text}".rstrip()
+
+
+def _stream_end(event: Event) -> str:
+    finish = event.get("finish") or ("done" if event.get("done") else "no finish")
+    how = {"complete": "ends", "client_closed": "closed by the client"}.get(
+        str(event.get("how")), event.get("how")
+    )
+    return f"{_tag(event)} {how} ({finish})"
+
+
+def _tag(event: Event) -> str:
+    """Return the number of the request that the provider speaks of."""
+    return f"[{event.get('request')}]"
+
+
+def _tool_end(event: Event) -> str:
+    return f"{event.get('tool')} {event.get('outcome')} {_short(event.get('result'))}".rstrip()
+
+
+def _note(event: Event) -> str:
+    values = (f"{key}={_short(value)}" for key, value in event.values.items() if key != "name")
+    return f"{event.get('name')} {' '.join(values)}".rstrip()
+
+
+def _orphan(event: Event) -> str:
+    return f"left over: {event.get('what')} {event.get('name')}"
+
+
+def _run_end(event: Event) -> str:
+    text = f": {event.get('text')}" if event.get("text") else ""
+    return f"the run ends, {event.get('reason')}{text}"
+
+
+def _turn_end(event: Event) -> str:
+    return f"turn {event.get('turn')}: {event.get('outcome')}"
+
+
+def _other(event: Event) -> str:
+    values = (f"{key}={_short(value)}" for key, value in event.values.items() if value is not None)
+    return f"{event.kind} {' '.join(values)}".rstrip()
+
+
+def _short(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(redact(value), default=lambda odd: type(odd).__name__)
+
+
+def _quoted(prefix: str) -> Callable[[Event], str]:
+    return lambda event: f'{prefix}"{event.get("text")}"'
+
+
+_OTHERS: Final[tuple[int, Callable[[Event], str]]] = (PROVIDER, _other)
+
+# Kind -> lane and words. What is not here is shown only when it decides.
+_SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
+    "user.says": (USER, _quoted("")),
+    "request": (AGENT, _request),
+    "other.request": (PROVIDER, lambda e: f"{e.get('method')} {e.get('path')} {e.get('status')}"),
+    "request.invalid": (PROVIDER, lambda e: f"{_tag(e)} {e.get('status')} {e.get('text')}"),
+    "response": (PROVIDER, _response),
+    "frame": (PROVIDER, _frame),
+    "stream.end": (PROVIDER, _stream_end),
+    "connection.refused": (PROVIDER, lambda e: f"connection {e.get('how')} ({e.get('host')})"),
+    "tool.start": (TOOLS, lambda e: f"{e.get('tool')} starts"),
+    "tool.end": (TOOLS, _tool_end),
+    "turn.end": (AGENT, _turn_end),
+    "said": (AGENT, _quoted("says ")),
+    "note": (AGENT, _note),
+    "subject.raised": (AGENT, lambda e: f"raises {e.get('error')}: {e.get('text')}"),
+    "orphan": (AGENT, _orphan),
+    "lost.error": (AGENT, lambda e: f"lost {e.get('error')}: {e.get('text')}"),
+    "run.end": (AGENT, _run_end),
+}

@@ -1,0 +1,226 @@
+"""One run: the only place where a world is built for a scenario, judged, and torn down.
+
+The idea: ``run_once(scenario, plan)`` is a function; everything that may differ between two calls is an
+argument. The constraint: the trace is complete before it is judged, and whatever the subject or a law does, the
+answer is a result and not a crash. A runner object with state was refused: what one case leaves in it, the next
+one finds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+from simkit.checks.judge import judge, laws
+from simkit.contracts import Setting, Sim, Subject
+from simkit.errors import Problem, RunEndedError, ScenarioError, SubjectError, UsageError
+from simkit.extensions import find, names, nearest
+from simkit.kernel.survivors import place
+from simkit.kernel.world import World
+from simkit.language import reader
+from simkit.model.duration import NS_PER_S, parse_duration
+from simkit.model.plan import Plan
+from simkit.model.scenario import Scenario
+from simkit.model.timeline import Place
+from simkit.model.verdict import Result
+from simkit.provider.player import Provider
+from simkit.subjects.function import function_subject
+from simkit.subjects.sim import ScenarioSim
+
+_PACKAGE = os.path.dirname(__file__)
+
+
+def load(path: Path | str) -> tuple[Scenario, ...]:
+    """Read a scenario file: one scenario for each row of its matrix.
+
+    Raises ``ScenarioError`` with every problem of the file, and ``UsageError`` when there is no such file.
+    """
+    return reader.load(path, laws=laws())
+
+
+def run_scenario(
+    path_or_scenario: Path | str | Scenario,
+    *,
+    row: str | None = None,
+    subject: str | Callable[..., object] | None = None,
+    plan: Plan | str | None = None,
+) -> Result:
+    """Run one case and judge it.
+
+    ``row`` picks a row of the matrix (needed when there is more than one), ``subject`` replaces the scenario's,
+    ``plan`` is a plan or its text. Raises ``UsageError``, ``SubjectError`` or ``ScenarioError``; a failing case is no
+    error but a result.
+    """
+    scenario = path_or_scenario if isinstance(path_or_scenario, Scenario) else _pick(load(path_or_scenario), row)
+    return run_once(scenario, as_plan(plan), subject=subject)
+
+
+def as_plan(plan: Plan | str | None) -> Plan:
+    """Return a plan from its text, or the default plan. Raises ``UsageError`` when the text is none."""
+    try:
+        return Plan.parse(plan) if isinstance(plan, str) else plan or Plan()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _pick(scenarios: tuple[Scenario, ...], row: str | None) -> Scenario:
+    rows = [s.case for s in scenarios]
+    if row is None and len(scenarios) == 1:
+        return scenarios[0]
+    if row is None:
+        raise UsageError(f"{scenarios[0].file} has {len(rows)} rows and none was named - rows: {', '.join(rows)}")
+    if row not in rows:
+        raise UsageError(f"{scenarios[0].file} has no row {row!r}{nearest(row, rows)}")
+    return scenarios[rows.index(row)]
+
+
+def run_once(scenario: Scenario, plan: Plan, *, subject: str | Callable[..., object] | None = None) -> Result:
+    """Run one scenario under one plan and judge the trace."""
+    agent = find_subject(scenario, subject)
+    settings = check_settings(scenario, agent)
+    for module in agent.imports:
+        _import_ahead(agent, module)
+    world = World(plan=plan, horizon_ns=scenario.limits.time_ns, steps_max=scenario.limits.steps)
+    provider = Provider(world, scenario)
+    sim = ScenarioSim(world, scenario, settings, provider.base_url)
+    world.recorder.record("world", "run.start", scenario=scenario.title, row=scenario.case, seed=plan.seed)
+    started = time.perf_counter()
+    try:
+        world.run(_main(world, agent, sim))
+    except RunEndedError:
+        pass  # why it ended is the last word of the trace, and the laws read it there
+    wall_s = time.perf_counter() - started
+    return Result(
+        scenario=scenario, plan=plan, trace=world.trace, judgement=judge(scenario, world.trace), wall_s=wall_s
+    )
+
+
+def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object]:
+    """Wrap the subject so that its result and its error are in the trace, told from the inside of the run."""
+
+    def ended(result: object) -> None:
+        if isinstance(result, str) and not sim.spoke:
+            sim.said(result)
+            sim.turn_ended("finished", result)
+        world.recorder.record("subject", "subject.returned")
+
+    def raised(error: Exception) -> None:
+        where = _where(error)
+        text = f"{type(error).__name__}: {error}"
+        world.recorder.record("subject", "subject.raised", error=type(error).__name__, text=text, where=where)
+
+    async def coroutine() -> None:
+        try:
+            ended(await cast(Awaitable[object], agent.start(cast(Sim, sim))))
+        except Exception as error:  # noqa: BLE001  # whatever the subject raises is a finding about the subject
+            raised(error)
+
+    def function() -> None:
+        try:
+            ended(agent.start(cast(Sim, sim)))
+        except Exception as error:  # noqa: BLE001  # as above
+            raised(error)
+
+    return coroutine if _is_coroutine_function(agent.start) else function
+
+
+def _is_coroutine_function(start: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(start) or inspect.iscoroutinefunction(getattr(start, "__call__", None))  # noqa: B004  # an object may have an async __call__
+
+
+def _where(error: BaseException) -> str:
+    """Return the innermost line outside simkit and the standard library's loop, as ``file:line``."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_PACKAGE)]
+    return place((frames[-1].filename, frames[-1].lineno or 0)) if frames else ""
+
+
+def _import_ahead(agent: Subject, module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise SubjectError(
+            f"subject {agent.name!r} needs {module!r}, which cannot be imported ({error}) - "
+            f"install it, such as: pip install 'pytest-simkit[{module}]'"
+        ) from error
+
+
+# -- subjects and settings -------------------------------------------------------------------------------------------
+def find_subject(scenario: Scenario, subject: str | Callable[..., object] | None = None) -> Subject:
+    """Return who is under test. Raises ``ScenarioError`` or ``SubjectError`` when there is no such subject."""
+    if callable(subject):
+        return Subject(name=getattr(subject, "__qualname__", "subject"), start=subject)
+    name = subject or scenario.subject
+    if ":" in name:
+        return function_subject(name)
+    if name not in names("subjects"):
+        text = f"no subject is called {name!r}{nearest(name, names('subjects'))}"
+        help_ = "a built-in, an installed subject, or package.module:callable"
+        if subject is None and scenario.subject_place is not None:
+            raise ScenarioError([_problem(scenario, scenario.subject_place, text, help_)])
+        raise UsageError(f"{text} - expected {help_}")
+    return cast(Subject, find("subjects", name))
+
+
+def check_settings(scenario: Scenario, subject: Subject) -> Mapping[str, object]:
+    """Return the settings with defaults filled in. Raises ``ScenarioError`` with every one that does not fit."""
+    table = subject.settings
+    if table is None:
+        return dict(scenario.settings)
+    values = {name: _default(setting) for name, setting in table.items()}
+    problems = []
+    for name, value in scenario.settings.items():
+        try:
+            if name not in table:
+                raise ValueError(f"subject {subject.name!r} has no setting {name!r}{nearest(name, table)}")
+            values[name] = _setting(name, table[name], value)
+        except ValueError as error:
+            problems.append(_problem(scenario, scenario.settings_places.get(name), str(error), ""))
+    if problems:
+        raise ScenarioError(problems)
+    return values
+
+
+def _default(setting: Setting) -> object:
+    return _setting("", setting, setting.default)
+
+
+def _setting(name: str, setting: Setting, value: object) -> object:
+    """Return one setting in the form that the subject gets: durations as float seconds."""
+    match setting.kind:
+        case "duration" if isinstance(value, str):
+            return parse_duration(value) / NS_PER_S
+        case "count" if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+        case "count" if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        case "flag" if isinstance(value, bool):
+            return value
+        case "flag" if value in ("true", "false"):
+            return value == "true"
+        case "choice" if value in setting.choices:
+            return value
+        case "text" if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            return str(value)
+    expected = {
+        "duration": "a number and a unit, such as 180s",
+        "count": "a whole number of 0 or more",
+        "flag": "true or false",
+        "choice": f"one of {', '.join(setting.choices)}",
+        "text": "text",
+    }[setting.kind]
+    raise ValueError(f"setting {name!r} is {value!r}, expected {expected}")
+
+
+def _problem(scenario: Scenario, at: Place | None, text: str, help_: str) -> Problem:
+    """Return a problem with its line from the scenario; one that came from the command line has no line."""
+    if at is None:
+        return Problem(scenario.file, 1, 1, text, "", help_)
+    lines = scenario.source.splitlines()
+    source = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
+    return Problem(at.file, at.line, at.column, text, source, help_)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+from openai.types.chat import ChatCompletionChunk
+
+from simkit.agent.clients import BrokenStreamError, ClientOptions, Request, connect
+from simkit.agent.decisions import Limits
+from simkit.agent.history import AssistantMessage, Call, ToolResult, UserMessage
+from simkit.agent.openai_chat import messages_of, pieces_of
+from simkit.agent.session import Session
+from simkit.agent.stream import CallPart, Finish, Piece, Text, Thought, Usage
+from tests.agent.scripted import Facts, outline, tool
+from tests.agent.wire import DONE, Move, delta, frame, part, provider, reply
+
+ANSWER: list[Move] = [delta(role="assistant", content=""), delta(content="hello"), delta("stop"), DONE]
+# Outcome, text, reason, facts, the tools that ran, and how many streams the client hung up on.
+Talk = tuple[str, str, str, Facts, list[str], int]
+
+CUT_CALL: list[Move] = [delta(content="Writing. "), part(0, "", "write", "a"), part(0, '{"path": "x')]
+
+
+async def _talk(*scripts: list[Move], stale_after_s: float) -> Talk:
+    facts, ran = Facts(), list[str]()
+    async with provider(*scripts) as server:
+        client = connect("openai-chat", ClientOptions(base_url=server.base_url, api_key="sk-test", model="m"))
+        limits = Limits(stale_after_s=stale_after_s, max_resends=0)
+        async with Session(client, tools=[tool("write", ran)], limits=limits, observe=facts) as session:
+            turn = await session.send("hi")
+        await server.idle.wait()
+    return turn.outcome, turn.text, turn.reason, facts, ran, server.hung_up
+
+
+def talk(*scripts: list[Move], stale_after_s: float = 5.0) -> Talk:
+    """Play one turn over a real socket."""
+    return asyncio.run(_talk(*scripts, stale_after_s=stale_after_s))
+
+
+def test_parallel_calls_run_and_their_results_finish_the_turn() -> None:
+    both: list[Move] = [
+        part(0, "", "write", "a"),
+        part(1, "", "write", "b"),
+        part(0, '{"n":'),
+        part(1, "{"),
+        part(0, "1}"),
+        part(1, "}"),
+        delta("tool_calls"),
+        DONE,
+    ]
+    outcome, text, _, _, ran, _ = talk(both, ANSWER)
+    assert (outcome, text, ran) == ("finished", "hello", ["write", "write"])
+
+
+def test_a_stall_in_mid_call_closes_the_stream_and_is_continued() -> None:
+    outcome, text, _, facts, ran, hung_up = talk([*CUT_CALL, "wait"], ANSWER, stale_after_s=0.1)
+    assert (outcome, text, ran, hung_up) == ("finished", "Writing. hello", [], 1)
+    assert [v["open"] for _, _, v in facts.of("idle_deadline")] == [["write"]]
+
+
+def test_keepalives_and_empty_chunks_are_not_progress() -> None:
+    empty = frame({"id": "", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": []})
+    alive: list[Move] = [b": keep-alive\n\n", 0.03, empty, delta(role="assistant", content=""), 0.03] * 30
+    _, _, _, facts, _, _ = talk([*CUT_CALL, *alive, "wait"], ANSWER, stale_after_s=0.3)
+    assert len(facts.of("idle_deadline")) == 1
+
+
+def test_silence_before_the_first_event_is_ended_too() -> None:
+    outcome, _, reason, facts, _, hung_up = talk(["wait"], stale_after_s=0.1)
+    assert (outcome, reason, hung_up) == ("failed", "the stream broke 1 times before anything arrived", 1)
+    assert facts.names == ["turn_started", "idle_deadline", "partial_stub", "turn_ended"]
+
+
+BREAKS: dict[str, list[Move]] = {
+    "reset": ["reset"],
+    "connection closed inside the body": ["cut"],
+    "malformed frame": [b"data: overloaded\n\n"],
+    "error frame": [frame({"error": {"message": "overloaded", "type": "server_error"}})],
+    "finish reason error": [delta("error"), DONE],
+    "choices that are no list": [frame({"choices": 7})],
+}
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_a_stream_that_breaks_in_any_way_is_one_fact_and_is_continued(how: str) -> None:
+    outcome, text, _, facts, ran, _ = talk([*CUT_CALL, *BREAKS[how]], ANSWER)
+    assert (outcome, text, ran) == ("finished", "Writing. hello", [])
+    assert facts.names[1:5] == ["broken_stream", "partial_stub", "said", "continuation"]
+
+
+@pytest.mark.parametrize("end", [[], [DONE]])
+def test_a_stream_that_ends_without_a_finish_reason_is_cut(end: list[Move]) -> None:
+    outcome, text, _, facts, _, _ = talk([delta(content="Hel"), *end], ANSWER)
+    assert (outcome, text) == ("finished", "Helhello")
+    assert facts.of("partial_stub")[0][2] == {"finish_reason": "length", "dropped": []}
+
+
+def test_a_status_that_the_sdk_retries_is_no_business_of_the_loop() -> None:
+    busy = reply("429 Too Many Requests", b"{}", "content-type: application/json\r\nretry-after-ms: 10")
+    assert talk([busy], [busy], ANSWER)[:2] == ("finished", "hello")
+
+
+def test_a_refusal_fails_the_turn_with_the_providers_words() -> None:
+    body = json.dumps({"error": {"message": "no such model", "type": "invalid_request_error"}}).encode()
+    outcome, _, reason, _, _, _ = talk([reply("404 Not Found", body)])
+    assert (outcome, "no such model" in reason, reason.partition(":")[0]) == ("failed", True, "NotFoundError")
+
+
+def test_a_page_instead_of_a_stream_is_no_answer() -> None:
+    page = reply("200 OK", b"<html>maintenance</html>", "content-type: text/html")
+    assert talk([page])[0] == "failed"
+
+
+def test_a_provider_that_is_not_there_fails_the_turn() -> None:
+    async def main() -> tuple[str, str]:
+        client = connect(
+            "openai-chat", ClientOptions(base_url="http://127.0.0.1:9", api_key="k", model="m", max_retries=0)
+        )
+        async with Session(client) as session:
+            turn = await session.send("hi")
+            return turn.outcome, turn.reason.partition(":")[0]
+
+    assert asyncio.run(main()) == ("failed", "APIConnectionError")
+
+
+def test_the_request_names_model_tools_and_stream() -> None:
+    async def main() -> dict[str, object]:
+        async with provider(ANSWER) as server:
+            options = ClientOptions(base_url=server.base_url, api_key="sk-test", model="gpt-5-mini")
+            async with Session(connect("openai-chat", options), tools=[tool("write", [])]) as session:
+                await session.send("hi")
+            await server.idle.wait()
+        return server.bodies[0]
+
+    assert asyncio.run(main()) == {
+        "model": "gpt-5-mini",
+        "messages": [{"role": "user", "content": "hi"}],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "write",
+                    "description": "does something",
+                    "parameters": {"type": "object"},
+                },
+            }
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_the_history_is_said_in_the_words_of_the_wire() -> None:
+    calls = (Call("a", "f", {"path": "ü"}), Call("b", "web.search", fault="cut"), Call("c", ""))
+    items = (UserMessage("hi"), AssistantMessage("", calls), ToolResult("a", "ok"), AssistantMessage("bye"))
+
+    def named(call_id: str, name: str, arguments: str) -> object:
+        return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+    assert messages_of(Request(items=items, tools={}, system="be brief")) == [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                named("a", "f", '{"path": "ü"}'),
+                named("b", "web_search", "{}"),
+                named("c", "unnamed", "{}"),
+            ],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "ok"},
+        {"role": "assistant", "content": "bye"},
+    ]
+
+
+def chunk(choices: object, usage: object = None) -> ChatCompletionChunk:
+    # As the SDK does it: nothing is checked.
+    return ChatCompletionChunk.construct(id="c", choices=choices, usage=usage)
+
+
+@pytest.mark.parametrize(
+    ("given", "pieces"),
+    [
+        (chunk(None), []),
+        (chunk([]), []),
+        (chunk([{"index": 0, "delta": None}]), []),
+        (chunk([{"index": 0, "delta": {"role": "assistant", "content": ""}}]), []),
+        (
+            chunk([{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]),
+            [Text("a"), Finish("stop")],
+        ),
+        (chunk([{"index": 0, "delta": {"refusal": "no"}}]), [Text("no")]),
+        (chunk([{"index": 0, "delta": {"reasoning_content": "hm"}}]), [Thought("hm")]),
+        (chunk([{"index": 0, "delta": {"tool_calls": [{"id": ""}]}}]), [CallPart()]),
+        (chunk([{"index": 0, "delta": {}, "finish_reason": "eos"}]), [Finish("stop")]),
+        (chunk([{"index": 0, "delta": {}, "finish_reason": "function_call"}]), [Finish("tool_calls")]),
+        (chunk([], usage={"prompt_tokens": 3, "completion_tokens": None}), [Usage(3, 0)]),
+    ],
+)
+def test_a_chunk_gives_its_content_and_nothing_else(given: ChatCompletionChunk, pieces: list[Piece]) -> None:
+    assert list(pieces_of(given)) == pieces
+
+
+def test_a_gateways_error_finish_is_a_broken_stream() -> None:
+    with pytest.raises(BrokenStreamError, match="finish reason 'error'"):
+        list(pieces_of(chunk([{"index": 0, "delta": {}, "finish_reason": "error"}])))
+
+
+def test_an_unknown_dialect_is_named_with_those_that_are_spoken() -> None:
+    with pytest.raises(ValueError, match="no client speaks 'smoke' - known: openai-chat"):
+        connect("smoke", ClientOptions(base_url="", api_key="", model=""))
+
+
+def test_the_sdk_is_loaded_only_when_a_client_is_made() -> None:
+    code = "import sys, simkit.agent.session, simkit.subjects.agent; sys.exit('openai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_history_after_a_real_conversation_is_in_order() -> None:
+    async def main() -> list[str]:
+        write: list[Move] = [part(0, "{}", "write", "a"), delta("tool_calls"), DONE]
+        async with provider(write, ANSWER, ANSWER) as server:
+            options = ClientOptions(base_url=server.base_url, api_key="sk-test", model="m")
+            async with Session(connect("openai-chat", options), tools=[tool("write", [])]) as session:
+                await session.send("one")
+                await session.send("two")
+                history = outline(session.history)
+            await server.idle.wait()
+        return history
+
+    assert asyncio.run(main()) == ["user", "assistant write", "result a", "assistant", "user", "assistant"]

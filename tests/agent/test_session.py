@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from simkit.agent.clients import BrokenStreamError, RefusedError, UnavailableError
+from simkit.agent.decisions import Limits
+from simkit.agent.history import UserMessage
+from simkit.agent.loop import Turn
+from simkit.agent.session import Session
+from simkit.agent.stream import CallPart, Finish, Text, Thought, Usage
+from simkit.agent.tools import Tool
+from tests.agent.jump import now, run
+from tests.agent.scripted import (
+    FOREVER,
+    RETRY,
+    Facts,
+    Move,
+    ScriptedClient,
+    Status,
+    calls,
+    outline,
+    says,
+    tool,
+)
+
+CUT_CALL: list[Move] = [
+    Text("I'll write the page now."),
+    CallPart(index=0, id="call_w", name="write_file", args='{"path": "index.html", "content": "<!doc'),
+]
+
+
+def play(client: ScriptedClient, *tools: Tool, limits: Limits | None = None) -> tuple[Turn, Facts, list[str]]:
+    """One turn: how it ended, what was heard, and the outline of the history after it."""
+    facts = Facts()
+
+    async def main() -> tuple[Turn, list[str]]:
+        async with Session(client, tools=tools, limits=limits or Limits(), observe=facts) as session:
+            turn = await session.send("write it")
+            return turn, outline(session.history)
+
+    turn, history = run(main())
+    return turn, facts, history
+
+
+def test_three_stalls_in_mid_call_then_an_answer_run_the_tool_once_and_finish() -> None:
+    ran: list[str] = []
+    stall: list[Move] = [*CUT_CALL, FOREVER]
+    client = ScriptedClient(
+        stall, stall, stall, calls(("write_file", "{}")), says("Done, index.html is ready.")
+    )
+    turn, facts, history = play(client, tool("write_file", ran))
+    assert (turn.outcome, turn.text, ran) == ("finished", "Done, index.html is ready.", ["write_file"])
+    assert facts.of("idle_deadline", "partial_stub", "continuation")[:3] == [
+        (180.0, "idle_deadline", {"after_s": 180.0, "open": ["write_file"]}),
+        (180.0, "partial_stub", {"finish_reason": "length", "dropped": ["write_file"]}),
+        (180.0, "continuation", {"number": 1, "form": "dropped_calls"}),
+    ]
+    assert [at for at, _, _ in facts.of("idle_deadline")] == [180.0, 360.0, 540.0]
+    assert history == [
+        "user",
+        *["assistant", "user"] * 3,
+        "assistant write_file",
+        "result call_0",
+        "assistant",
+    ]
+
+
+def test_when_continuations_are_used_up_the_turn_ends_incomplete_with_what_it_has() -> None:
+    ran: list[str] = []
+    client = ScriptedClient(*[[*CUT_CALL, FOREVER]] * 4)
+    turn, _, history = play(client, tool("write_file", ran))
+    assert (turn.outcome, turn.reason) == (
+        "incomplete",
+        "the answer was still cut off after 3 continuations",
+    )
+    assert (turn.text, ran, history) == (
+        "I'll write the page now." * 4,
+        [],
+        ["user", *["assistant", "user"] * 3, "assistant"],
+    )
+
+
+def test_each_request_after_a_cut_answer_differs_from_the_one_before() -> None:
+    client = ScriptedClient(*[[*CUT_CALL, FOREVER]] * 4)
+    play(client)
+    assert [len(r.items) for r in client.requests] == [1, 3, 5, 7]
+
+
+def test_a_slow_but_living_stream_is_not_given_up() -> None:
+    ran: list[str] = []
+    pieces = ['{"path"', ': "a', ".html", '"}']
+    slow: list[Move] = [CallPart(index=0, id="a", name="write_file")]
+    for piece in pieces:
+        slow += [170.0, CallPart(index=0, args=piece)]
+    client = ScriptedClient([*slow, Finish("tool_calls")], says("ok"))
+    turn, facts, _ = play(client, tool("write_file", ran))
+    assert (turn.outcome, ran, facts.of("idle_deadline")) == ("finished", ["write_file"], [])
+
+
+def test_reasoning_is_progress_and_repeated_usage_is_not() -> None:
+    thinking: list[Move] = [Thought("hm"), 170.0, Thought("so"), 170.0, Text("a")]
+    counting: list[Move] = [100.0, Usage(1, 1), 100.0, Usage(1, 2)]
+    client = ScriptedClient([*thinking, *counting], says("b"))
+    _, facts, _ = play(client)
+    assert [at for at, _, _ in facts.of("idle_deadline")] == [520.0]
+
+
+def test_a_stream_that_breaks_before_anything_arrives_is_sent_again_twice_and_then_fails() -> None:
+    broken = BrokenStreamError("reset")
+    turn, facts, history = play(ScriptedClient([FOREVER], [broken], [broken]))
+    assert (turn.outcome, turn.reason) == ("failed", "the stream broke 3 times before anything arrived")
+    assert facts.of("resend") == [
+        (180.0, "resend", {"number": 1, "delay_s": 0.5}),
+        (180.5, "resend", {"number": 2, "delay_s": 1.0}),
+    ]
+    assert history == ["user"]
+
+
+def test_the_sdk_waiting_between_its_retries_is_not_silence_of_the_provider() -> None:
+    client = ScriptedClient([Status(429), 120.0, RETRY, Status(503), 120.0, RETRY, 100.0, *says("ok")])
+    turn, facts, _ = play(client)
+    assert (turn.outcome, facts.of("idle_deadline")) == ("finished", [])
+
+
+def test_a_stream_that_breaks_in_its_text_goes_on_and_the_pieces_are_joined() -> None:
+    client = ScriptedClient([Text("The answer is "), BrokenStreamError("reset")], says("42."))
+    turn, facts, history = play(client)
+    assert (turn.outcome, turn.text) == ("finished", "The answer is 42.")
+    assert facts.names[1:] == ["broken_stream", "partial_stub", "said", "continuation", "said", "turn_ended"]
+    assert history == ["user", "assistant", "user", "assistant"]
+
+
+def test_what_breaks_after_the_finish_reason_has_lost_nothing() -> None:
+    client = ScriptedClient([*says("all"), BrokenStreamError("reset")])
+    assert play(client)[0].outcome == "finished"
+
+
+def test_an_answer_cut_by_the_output_limit_is_continued() -> None:
+    client = ScriptedClient([Text("one, "), Finish("length")], says("two"))
+    turn, facts, _ = play(client)
+    assert (turn.text, facts.of("continuation")[0][2]["form"]) == ("one, two", "truncated")
+
+
+def test_the_text_before_a_tool_call_is_no_part_of_the_answer() -> None:
+    client = ScriptedClient([Text("Let me look. "), *calls(("look", "{}"))], says("Found."))
+    turn, facts, _ = play(client, tool("look", []))
+    assert (turn.text, [v["text"] for _, _, v in facts.of("said")]) == ("Found.", ["Let me look. ", "Found."])
+
+
+def test_a_turn_that_has_used_its_requests_fails_without_running_the_last_calls() -> None:
+    ran: list[str] = []
+    client = ScriptedClient(*[calls(("look", "{}"))] * 3)
+    turn, _, history = play(client, tool("look", ran), limits=Limits(max_requests=3))
+    assert (turn.outcome, turn.reason) == ("failed", "the turn has used all its 3 requests")
+    assert (ran, history) == (
+        ["look", "look"],
+        ["user", "assistant look", "result call_0", "assistant look", "result call_0_2"],
+    )
+
+
+def test_bad_arguments_are_told_to_the_model_and_run_nothing() -> None:
+    ran: list[str] = []
+    client = ScriptedClient(calls(("look", '{"path": "x'), ("look", "{}")), says("ok"))
+    turn, facts, history = play(client, tool("look", ran))
+    assert (turn.outcome, ran) == ("finished", ["look"])
+    assert history[1:] == ["assistant look look", "result call_0 error", "result call_1", "assistant"]
+    assert [v["call"] for _, _, v in facts.of("tool_refused")] == ["call_0"]
+
+
+@pytest.mark.parametrize("error", [RefusedError("400: bad"), UnavailableError("503: later")])
+def test_a_provider_that_does_not_answer_fails_the_turn_and_the_session_goes_on(error: Exception) -> None:
+    client = ScriptedClient([error], says("now"))  # type: ignore[list-item]  # both are provider errors
+
+    async def main() -> tuple[str, str, str, list[str]]:
+        async with Session(client) as session:
+            first, second = await session.send("one"), await session.send("two")
+            return first.outcome, first.reason, second.text, outline(session.history)
+
+    assert run(main()) == ("failed", str(error), "now", ["user", "user", "assistant"])
+
+
+def test_usage_is_counted_once_for_each_request() -> None:
+    client = ScriptedClient(
+        [*calls(("look", "{}")), Usage(5, 1), Usage(5, 2)],
+        [*says("ok"), Usage(7, 3)],
+    )
+    turn, _, _ = play(client, tool("look", []))
+    assert (turn.spent.requests, turn.spent.usage) == (2, Usage(12, 5))
+
+
+@pytest.mark.parametrize(
+    ("at_s", "history"),
+    [
+        (5.0, ["user"]),
+        (12.0, ["user", "assistant fast slow", "result call_0", "result call_1 error"]),
+        (25.0, ["user", "assistant fast slow", "result call_0", "result call_1"]),
+    ],
+)
+def test_a_turn_cancelled_anywhere_leaves_a_history_that_can_be_sent(at_s: float, history: list[str]) -> None:
+    client = ScriptedClient([10.0, *calls(("fast", "{}"), ("slow", "{}"))], [10.0], says("back"))
+    facts, ran = Facts(), list[str]()
+
+    async def main() -> tuple[list[str], int]:
+        tools = [tool("fast", ran, takes_s=1), tool("slow", ran, takes_s=5)]
+        async with Session(client, tools=tools, observe=facts) as session:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(at_s):
+                    await session.send("do it")
+            client.answers[len(client.requests) :] = [says("back")]
+            seen = outline(session.history)
+            assert (await session.send("again")).text == "back"
+            return seen, client.open
+
+    assert run(main()) == (history, 0)
+    assert facts.of("turn_ended")[0][2]["outcome"] == "cancelled"
+
+
+def test_a_stalled_stream_is_closed_before_the_next_request_goes_out() -> None:
+    client = ScriptedClient([*CUT_CALL, FOREVER], says("ok"))
+    still_open: list[int] = []
+    stream = client.stream
+
+    def counted(*args: object) -> object:
+        still_open.append(client.open)
+        return stream(*args)  # type: ignore[arg-type]  # passed on as it came
+
+    client.stream = counted  # type: ignore[assignment,method-assign]  # a spy
+    play(client)
+    assert (still_open, client.open) == ([0, 0], 0)
+
+
+def test_a_session_plays_one_turn_at_a_time_and_none_after_it_is_closed() -> None:
+    client = ScriptedClient([5.0, *says("ok")])
+
+    async def main() -> list[str]:
+        errors = []
+        async with Session(client) as session:
+            first = asyncio.create_task(session.send("one"))
+            await asyncio.sleep(1)
+            for text in ("two", "three"):
+                with pytest.raises(RuntimeError) as caught:
+                    await session.send(text)
+                errors.append(str(caught.value))
+                await first
+                await session.aclose()
+            assert now() == 5.0
+        return errors
+
+    assert run(main()) == [
+        "the session is still busy with another turn, so 'two' cannot be sent",
+        "the session is closed, so 'three' cannot be sent",
+    ]
+    assert client.closed == 1
+
+
+def test_the_system_prompt_goes_with_every_request() -> None:
+    client = ScriptedClient(says("ok"))
+
+    async def main() -> None:
+        async with Session(client, system="be brief") as session:
+            await session.send("hi")
+
+    run(main())
+    assert [(r.system, r.items) for r in client.requests] == [("be brief", (UserMessage("hi"),))]
