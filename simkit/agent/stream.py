@@ -1,6 +1,6 @@
 """Pieces of a stream in, the answer so far out: assembly without I/O and without a clock.
 
-The idea: an adapter turns whatever its wire sends into four kinds of small neutral pieces, and one state
+The idea: an adapter turns whatever its wire sends into a few kinds of neutral pieces, and one state
 machine puts them together for every wire. The constraint it protects: a tool runs only on arguments that the
 model really finished, so arguments are read strictly, once, at the end, and nothing is ever repaired. The
 SDKs' own stream helpers were refused: they double a name that is sent twice, merge parallel calls, fail on a

@@ -80,8 +80,7 @@ class Round:
     def results(self) -> tuple[ToolResult, ...]:
         """Return one result for each call, in order; a call that did not come to an end was cancelled."""
         return tuple(
-            self._settled.get(slot) or _error(call, "cancelled before it ended")
-            for slot, call in enumerate(self.calls)
+            self._settled.get(slot) or _error(call, "cancelled before it ended") for slot, call in enumerate(self.calls)
         )
 
     async def settle(self, call: Call) -> ToolResult:
@@ -92,9 +91,7 @@ class Round:
             return _error(call, refusal)
         try:
             value = await self.tools[call.name](**call.arguments)
-            return ToolResult(
-                call.id, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            )
+            return ToolResult(call.id, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         except Exception as error:  # noqa: BLE001  # whatever a tool raises, the model is told and the turn goes on
             text = f"{type(error).__name__}: {error}"
             self.observe("tool_failed", tool=call.name, call=call.id, error=text)

@@ -51,9 +51,7 @@ def _openai_chat(message: Mapping[str, object]) -> Message:
     return Message(
         role=str(message.get("role")),
         text=_text(message.get("content")),
-        calls=tuple(_call(c) for c in calls if isinstance(c, Mapping))
-        if isinstance(calls, list | tuple)
-        else (),
+        calls=tuple(_call(c) for c in calls if isinstance(c, Mapping)) if isinstance(calls, list | tuple) else (),
         answers=message.get("tool_call_id") if message.get("role") == "tool" else None,
     )
 

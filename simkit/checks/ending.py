@@ -34,9 +34,7 @@ def _ends(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Findi
     ends = trace.of("run.end")
     for event in raised:
         place = f" at {event.get('where')}" if event.get("where") else ""
-        text = (
-            f"the subject raised {event.get('error')}{place} at {at(event)}: {event.get('text') or 'no text'}"
-        )
+        text = f"the subject raised {event.get('error')}{place} at {at(event)}: {event.get('text') or 'no text'}"
         yield Finding(law="ends", text=text, events=(event.n,))
     for event in ends:
         if event.get("reason") != "returned" and not (raised and event.get("reason") == "raised"):
@@ -48,9 +46,7 @@ def _ends(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Findi
 def _stopped(end: Event) -> str:
     reason = str(end.get("reason"))
     text = str(end.get("text") or "").strip()
-    return f"{_SAYS.get(reason, f'the run was ended ({reason})')} at {at(end)}" + (
-        f": {text}" if text else ""
-    )
+    return f"{_SAYS.get(reason, f'the run was ended ({reason})')} at {at(end)}" + (f": {text}" if text else "")
 
 
 ENDS: Final = Law(name="ends", says="The subject comes to its own end and returns.", judge=_ends)

@@ -46,9 +46,7 @@ def facts() -> tuple[str, ...]:
 
 # -- the facts -------------------------------------------------------------------------------------
 def _requests(trace: Trace, key: str | None) -> Fact:
-    return _count(
-        [e for e in trace.of("request") if key is None or str(e.get("method")).lower() == key.lower()]
-    )
+    return _count([e for e in trace.of("request") if key is None or str(e.get("method")).lower() == key.lower()])
 
 
 def _attempts(trace: Trace, key: str | None) -> Fact:
@@ -102,9 +100,7 @@ def _waits(trace: Trace, key: str | None) -> list[Fact]:
         if event.kind != "response" and failed is not None:
             found.append(Fact(event.at_ns - failed.at_ns, (failed, event), spans=True))
             failed = None
-        if event.kind == "connection.refused" or (
-            event.kind == "response" and number(event, "status") >= 400
-        ):
+        if event.kind == "connection.refused" or (event.kind == "response" and number(event, "status") >= 400):
             failed = event
     return found
 
@@ -140,9 +136,7 @@ def _compare_each(expectation: Expectation, facts: list[Fact]) -> Iterator[Findi
     if len(matchers) != len(facts):
         actual = ", ".join(_say(fact.value, fact) for fact in facts) or "none"
         events = [fact.events[-1].n for fact in facts[-1:]]
-        yield _unmet(
-            expectation, f"expected {name} to be {len(matchers)} in number, but there were {actual}", events
-        )
+        yield _unmet(expectation, f"expected {name} to be {len(matchers)} in number, but there were {actual}", events)
         return
     for index, (fact, matcher) in enumerate(zip(facts, matchers, strict=True), 1):
         yield from _compare(expectation, f"{name}, number {index},", fact, matcher)
@@ -243,11 +237,7 @@ def _phrase(matcher: Matcher, fact: Fact) -> str:
     if matcher.op == "one_of" and isinstance(matcher.value, list | tuple):
         return f"to be one of {', '.join(_say(choice, fact) for choice in matcher.value)}"
     if matcher.op == "not":
-        inner = (
-            matcher.value
-            if isinstance(matcher.value, Matcher)
-            else Matcher(op="exactly", value=matcher.value)
-        )
+        inner = matcher.value if isinstance(matcher.value, Matcher) else Matcher(op="exactly", value=matcher.value)
         return f"not {_phrase(inner, fact)}"
     return f"{_PHRASES[matcher.op]} {_say(matcher.value, fact)}"
 

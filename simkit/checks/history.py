@@ -25,9 +25,7 @@ _UNREADABLE: Final = "no completion request of a wire whose history can be read"
 
 
 # -- history_well_formed ---------------------------------------------------------------------------
-def _history_well_formed(
-    scenario: Scenario, trace: Trace, parameter: object
-) -> Iterator[Finding | NotApplicable]:
+def _history_well_formed(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     told: set[str] = set()
     looked = False
     for request in trace.of("request"):
@@ -38,9 +36,7 @@ def _history_well_formed(
         for fault in _faults(read_messages(request, raw)):
             if fault not in told:
                 told.add(fault)
-                text = (
-                    f"request {number(request, 'request')} at {at(request)} carries a broken history: {fault}"
-                )
+                text = f"request {number(request, 'request')} at {at(request)} carries a broken history: {fault}"
                 yield Finding(law="history_well_formed", text=text, events=(request.n,))
     if not looked:
         yield NotApplicable(law="history_well_formed", because=_UNREADABLE)
@@ -163,9 +159,7 @@ def _tail(one: _Ran, request: Event, raw: Sequence[object]) -> list[Message] | N
 def _ours(one: _Ran, tail: Iterable[Message]) -> PastCall | None:
     """Find the call in the history: by its id, or by what it asks, since an agent may give calls new ids."""
     calls = [call for message in tail for call in message.calls]
-    return next((c for c in calls if c.id == one.call.id), None) or next(
-        (c for c in calls if _same(c, one)), None
-    )
+    return next((c for c in calls if c.id == one.call.id), None) or next((c for c in calls if _same(c, one)), None)
 
 
 def _fault(one: _Ran, ran: Iterable[_Ran], tail: Sequence[Message]) -> str | None:

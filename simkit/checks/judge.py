@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
-from simkit import extensions
 from simkit.checks.expectations import met
 from simkit.contracts import Law
 from simkit.errors import UsageError
+from simkit.extensions import find, names, nearest
 from simkit.model.scenario import LawUse, Scenario
+from simkit.model.timeline import Place
 from simkit.model.trace import Trace
 from simkit.model.verdict import Finding, Judgement, NotApplicable, Verdict
 
@@ -25,8 +26,8 @@ def judge(scenario: Scenario, trace: Trace) -> Judgement:
     findings: list[Finding] = []
     missing: list[NotApplicable] = []
     held: list[str] = []
-    for name, asked in _questions(scenario, trace):
-        said = list(_ask(name, asked))
+    for name, place, asked in _questions(scenario, trace):
+        said = list(_guarded(name, place, asked))
         findings += [one for one in said if isinstance(one, Finding)]
         missing += [one for one in said if isinstance(one, NotApplicable)]
         if not said:
@@ -42,22 +43,22 @@ def laws() -> Mapping[str, str | None]:
 @cache
 def _laws() -> Mapping[str, Law]:
     """Load every law, once: looking for installed packages costs more than judging a small run."""
-    found = {name: extensions.find("checks", name) for name in extensions.names("checks")}
+    found = {name: find("checks", name) for name in names("checks")}
     for name, law in found.items():
         if not isinstance(law, Law):
             raise UsageError(f"checks {name!r} is {law!r}, expected a simkit.contracts.Law")
     return {name: law for name, law in found.items() if isinstance(law, Law)}
 
 
-# Everything asked is a generator, so nothing of it runs before it stands inside the guard of ``_ask``.
+# Everything asked is a generator, so nothing of it runs before it stands inside the guard of ``_guarded``.
 _Said = Iterator[Finding | NotApplicable]
 
 
-def _questions(scenario: Scenario, trace: Trace) -> Iterator[tuple[str, _Said]]:
+def _questions(scenario: Scenario, trace: Trace) -> Iterator[tuple[str, Place | None, _Said]]:
     for use in _in_force(scenario):
-        yield use.law, _judged(use, scenario, trace)
+        yield use.law, use.place, _judged(use, scenario, trace)
     for expectation in scenario.expect:
-        yield f"expect.{expectation.fact}", met(expectation, trace)
+        yield f"expect.{expectation.fact}", expectation.place, met(expectation, trace)
 
 
 def _in_force(scenario: Scenario) -> Iterator[LawUse]:
@@ -71,15 +72,15 @@ def _in_force(scenario: Scenario) -> Iterator[LawUse]:
 def _judged(use: LawUse, scenario: Scenario, trace: Trace) -> _Said:
     law = _laws().get(use.law)
     if law is None:
-        raise UsageError(f"no law is called {use.law!r}{extensions.nearest(use.law, _laws())}")
+        raise UsageError(f"no law is called {use.law!r}{nearest(use.law, _laws())}")
     for said in law.judge(scenario, trace, law.default if use.value is None else use.value):
         # A law that knows no better place points to where the scenario demands it.
         yield replace(said, place=use.place) if isinstance(said, Finding) and said.place is None else said
 
 
-def _ask(name: str, asked: _Said) -> _Said:
+def _guarded(name: str, place: Place | None, asked: _Said) -> _Said:
     try:
         yield from asked
     except Exception as error:  # noqa: BLE001  # a law may be anybody's code; what it raises is its answer
         text = f"{name} could not be judged: {type(error).__name__}: {error}"
-        yield Finding(law=name, text=text, verdict=Verdict.UNKNOWN)
+        yield Finding(law=name, text=text, place=place, verdict=Verdict.UNKNOWN)

@@ -108,11 +108,7 @@ def answer_place(scenario: Scenario, exchange: Exchange) -> Place | None:
         return None
     answer = scenario.provider[index]
     step = exchange.step.get("step") if exchange.step else None
-    if (
-        isinstance(answer.reply, StreamReply)
-        and isinstance(step, int)
-        and 0 <= step < len(answer.reply.steps)
-    ):
+    if isinstance(answer.reply, StreamReply) and isinstance(step, int) and 0 <= step < len(answer.reply.steps):
         return answer.reply.steps[step].place or answer.place
     return answer.place
 
@@ -191,9 +187,7 @@ def deliveries(trace: Trace) -> list[Delivery]:
         finished = request in marked or is_whole(event)
         for call in _mappings(event.get("calls")):
             n = marked.get(request, event.n)
-            found.append(
-                Delivery(n, request, call.get("id"), str(call["tool"]), read_args(call["args"]), finished)
-            )
+            found.append(Delivery(n, request, call.get("id"), str(call["tool"]), read_args(call["args"]), finished))
     return sorted(found, key=lambda d: d.n)
 
 

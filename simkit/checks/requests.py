@@ -27,9 +27,7 @@ _NO_REQUEST: Final = "the run made no completion request"
 
 
 # -- bounded_requests ------------------------------------------------------------------------------
-def _bounded_requests(
-    scenario: Scenario, trace: Trace, parameter: object
-) -> Iterator[Finding | NotApplicable]:
+def _bounded_requests(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     most = limit(parameter)
     groups = _groups(trace)
     if not any(requests for _, requests in groups):
@@ -118,9 +116,7 @@ BACKOFF_RESPECTS_RETRY_AFTER: Final = Law(
 
 
 # -- no_repeated_request ---------------------------------------------------------------------------
-def _no_repeated_request(
-    scenario: Scenario, trace: Trace, parameter: object
-) -> Iterator[Finding | NotApplicable]:
+def _no_repeated_request(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     most = limit(parameter)
     seen: dict[tuple[object, ...], list[Event]] = {}
     requests = trace.of("request")

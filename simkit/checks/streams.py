@@ -42,9 +42,7 @@ class _Open:
     gap: tuple[Event, Event] | None = None
 
 
-def _bounded_silence(
-    scenario: Scenario, trace: Trace, parameter: object
-) -> Iterator[Finding | NotApplicable]:
+def _bounded_silence(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     most_ns = limit(parameter)
     found = _silences(trace, most_ns)
     if not found:
@@ -64,9 +62,7 @@ def _silences(trace: Trace, most_ns: int) -> list[_Open]:
             one = opened[number(event, "request")] = _Open(event, event, bool(event.get("stream")))
             every.append(one)
         elif event.kind == "connection.close":
-            for key in [
-                k for k, o in opened.items() if o.request.get("connection") == event.get("connection")
-            ]:
+            for key in [k for k, o in opened.items() if o.request.get("connection") == event.get("connection")]:
                 _mark(opened.pop(key), event, most_ns)
         elif event.kind in ("frame", "response", "stream.end"):
             _follow(opened, event, most_ns)
@@ -82,9 +78,7 @@ def _follow(opened: dict[int, _Open], event: Event, most_ns: int) -> None:
         return
     _mark(one, event, most_ns)
     # An answer that is no stream is over with its response.
-    if event.kind == "stream.end" or (
-        event.kind == "response" and not (one.streams and event.get("status") == 200)
-    ):
+    if event.kind == "stream.end" or (event.kind == "response" and not (one.streams and event.get("status") == 200)):
         del opened[key]
 
 
@@ -125,9 +119,7 @@ _ENDED: Final = {
 }
 
 
-def _partial_is_not_success(
-    scenario: Scenario, trace: Trace, parameter: object
-) -> Iterator[Finding | NotApplicable]:
+def _partial_is_not_success(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     ended = [turn for turn in turns(trace)[0] if turn.end is not None]
     if not ended:
         yield NotApplicable(law="partial_is_not_success", because="the subject reported no end of a turn")
@@ -148,9 +140,7 @@ def _partial(scenario: Scenario, exchange: Exchange, end: Event, turn_end: Event
         f"{_where(exchange, end)}, without a finish reason (at {format_instant(end.at_ns)})"
     )
     events = tuple(sorted((turn_end.n, end.n)))
-    return Finding(
-        law="partial_is_not_success", text=text, events=events, place=answer_place(scenario, exchange)
-    )
+    return Finding(law="partial_is_not_success", text=text, events=events, place=answer_place(scenario, exchange))
 
 
 def _where(exchange: Exchange, end: Event) -> str:

@@ -20,9 +20,7 @@ from simkit.model.verdict import Finding, NotApplicable
 _EVENTS_MAX: Final = 3
 
 
-def _told(
-    trace: Trace, kind: str, law: str, sentence: Callable[[Event], str]
-) -> Iterator[Finding | NotApplicable]:
+def _told(trace: Trace, kind: str, law: str, sentence: Callable[[Event], str]) -> Iterator[Finding | NotApplicable]:
     """Give a finding for each different sentence: a leak of a thousand equal tasks is one fault."""
     groups: dict[str, list[Event]] = {}
     for event in trace.of(kind):
@@ -31,9 +29,7 @@ def _told(
         many = f" ({len(same)} of them)" if len(same) > 1 else ""
         yield Finding(law=law, text=text + many, events=tuple(e.n for e in same[:_EVENTS_MAX]))
     if not groups and not any(end.get("reason") in ("returned", "raised") for end in trace.of("run.end")):
-        yield NotApplicable(
-            law=law, because="the subject did not come to its end, so nothing was left behind yet"
-        )
+        yield NotApplicable(law=law, because="the subject did not come to its end, so nothing was left behind yet")
 
 
 # -- no_orphans ------------------------------------------------------------------------------------
@@ -65,9 +61,7 @@ def _no_lost_errors(scenario: Scenario, trace: Trace, parameter: object) -> Iter
 
 def _lost(error: Event) -> str:
     place = f" from {error.get('where')}" if error.get("where") else ""
-    return (
-        f"{error.get('error')}{place} was raised and never taken by anybody: {error.get('text') or 'no text'}"
-    )
+    return f"{error.get('error')}{place} was raised and never taken by anybody: {error.get('text') or 'no text'}"
 
 
 NO_LOST_ERRORS: Final = Law(

@@ -98,11 +98,7 @@ def _no_partial_tool_call_runs(
 
 def _deciding(trace: Trace, start: Event) -> tuple[int, ...]:
     """Return the last piece of a call of this tool before the run, if there was one, and the run."""
-    pieces = (
-        e.n
-        for e in reversed(trace.events[: start.n])
-        if e.kind == "frame" and e.get("is") in ("call", "args")
-    )
+    pieces = (e.n for e in reversed(trace.events[: start.n]) if e.kind == "frame" and e.get("is") in ("call", "args"))
     piece = next(pieces, None)
     return (start.n,) if piece is None else (piece, start.n)
 

@@ -5,10 +5,8 @@ so those come from the real thing while the messages are only close in meaning. 
 the table does not hold still gets an honest body, made from its class. Texts of provider errors in scenarios
 were refused: every author would have to know them.
 
-Where the rows come from: bodies quoted in public issues (wording shortened here). 401, 404, 429, 500 and the
-quota row: many clients' trackers. 403: region refusals. 502 and 503: what the edge in front of the API
-answers, with a number as code. 408, 409, 413, 422 and 504: no quoted body was found, so type and code follow
-the neighbours.
+Where the rows come from: bodies quoted in public issues (wording shortened here) for 401, 404, 429, 500, 503 and the
+quota row. For 403, 408, 409, 413, 422, 502 and 504 no quoted body was found: type and code follow their neighbours.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from asyncio import events, futures, tasks
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from heapq import heapify, heappop, heappush
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from simkit.errors import NotSimulatedError
@@ -71,7 +72,7 @@ class SimEventLoop(asyncio.BaseEventLoop):
         """Return the virtual seconds since the start of the world."""
         return self._clock.seconds
 
-    def call_at(
+    def call_at(  # type: ignore[override]  # typeshed ties the arguments to the callback; a subclass cannot say it
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Arm a timer for the instant ``when``; timers of one instant fire in the order of their arming."""
@@ -178,7 +179,7 @@ class SimEventLoop(asyncio.BaseEventLoop):
         future._sim_hash = next(self._hashes)
         return future
 
-    def create_task(
+    def create_task(  # type: ignore[override]  # as above, for the coroutine's result
         self,
         coro: Coroutine[Any, Any, Any],
         *,
@@ -241,10 +242,10 @@ def _hashes(world: World) -> Iterator[int]:
 
 def _caller() -> tuple[str, int]:
     """Return the file and line, outside asyncio and simkit's kernel, from which a task was made."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if not name.startswith(("asyncio", "simkit.kernel", "concurrent.futures")):
             return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the walk
+        frame = frame.f_back
     return "", 0

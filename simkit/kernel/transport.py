@@ -164,14 +164,18 @@ class SimTransport(asyncio.Transport):
     def close(self) -> None:
         """Close in good order; the protocol hears of it in a later round."""
         if not self._closing:
-            self._endpoint.close()
+            self._hang_up()
             self._die(None)
 
-    def abort(self) -> None:
-        """Break the connection at once."""
-        if not self._closing:
+    # Nothing waits on this side of the link, so there is nothing that an abort could throw away.
+    abort = close
+
+    def _hang_up(self) -> None:
+        """Close as Linux closes a socket: with an end (FIN), or a reset (RST) where bytes were never read."""
+        if any(isinstance(arrival, bytes) for arrival in self._arrived):
             self._endpoint.reset()
-            self._die(None)
+        else:
+            self._endpoint.close()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Let another protocol take over."""
@@ -238,11 +242,17 @@ async def _dial(loop: SimEventLoop, address: str, port: int) -> Endpoint:
     return await outcome
 
 
+def settle(waiter: asyncio.Future[None]) -> None:
+    """Let who waits go on, unless it was cancelled in the meantime."""
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 async def _made(loop: SimEventLoop, protocol: asyncio.BaseProtocol, transport: SimTransport) -> None:
     """Call ``connection_made`` in a round of its own, as stock transports do."""
     ready = loop.create_future()
     loop.call_soon(protocol.connection_made, transport)
-    loop.call_soon(lambda: ready.done() or ready.set_result(None))
+    loop.call_soon(settle, ready)
     await ready
 
 
@@ -259,14 +269,14 @@ async def _made_over_tls(
 
     context = ssl_module.create_default_context() if ssl is True else ssl
     waiter = loop.create_future()
-    layer: Any = sslproto.SSLProtocol(  # type: ignore[attr-defined]  # asyncio's own TLS layer
+    layer: Any = sslproto.SSLProtocol(
         loop,
         protocol,
         context,
         waiter,
         server_side=False,
         server_hostname=server_hostname,
-        ssl_handshake_timeout=handshake_timeout,
+        ssl_handshake_timeout=handshake_timeout,  # type: ignore[arg-type]  # typeshed: int; asyncio: float
         ssl_shutdown_timeout=shutdown_timeout,
     )
     transport = SimTransport(loop, endpoint, layer)

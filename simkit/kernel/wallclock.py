@@ -13,7 +13,7 @@ import datetime
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from simkit.kernel.world import World
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 # What the wall clock shows when a run starts, unless the scenario says otherwise (DESIGN section 7).
 STARTS: Final = datetime.datetime(2026, 1, 1)
 EPOCH_S: Final = int(STARTS.replace(tzinfo=datetime.UTC).timestamp())
-
-
-class _Source(Protocol):
-    def __call__(self) -> datetime.datetime: ...
 
 
 class _Shared:
@@ -85,7 +81,7 @@ def _start() -> None:
     _SHARED.freezer = api.freeze_time(STARTS, ignore=[])
     _SHARED.freezer.ignore = ()
     _SHARED.freezer.start()
-    api.freeze_factories[-1] = _now
+    api.freeze_factories[-1] = _now  # type: ignore[call-overload]  # any callable that gives a datetime will do
     api._get_fake_monotonic = _monotonic
     api._get_fake_monotonic_ns = _monotonic_ns
 
@@ -106,7 +102,8 @@ def _attributes_as_loaded(module: ModuleType) -> list[tuple[str, object]]:
 def _now() -> datetime.datetime:
     world = _SHARED.inside()
     if world is None:
-        return _SHARED.api.real_datetime.fromtimestamp(_SHARED.api.real_time(), datetime.UTC).replace(tzinfo=None)
+        real: datetime.datetime = _SHARED.api.real_datetime.fromtimestamp(_SHARED.api.real_time(), datetime.UTC)
+        return real.replace(tzinfo=None)
     return STARTS + datetime.timedelta(microseconds=world.clock.now_ns // 1000)
 
 

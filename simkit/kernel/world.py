@@ -150,7 +150,7 @@ class World:
         self._reset()
         self.network.adopt(network)
 
-    def _run_main(self, main: Callable[[], object]) -> T:
+    def _run_main(self, main: Callable[[], Awaitable[T]] | Callable[[], T]) -> T:
         from simkit.kernel.loop import SimEventLoop  # lazy: a blocking program needs no asyncio
 
         loop = SimEventLoop(self) if inspect.iscoroutinefunction(main) else None

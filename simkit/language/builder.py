@@ -94,15 +94,11 @@ def _check_timeline(steps: list[Entry], problems: Problems) -> None:
     called, end = False, None
     for step in steps:
         if end is not None:
-            text = (
-                f"this step is never played: the stream is over after {end.verb!r} on line {end.place.line}"
-            )
+            text = f"this step is never played: the stream is over after {end.verb!r} on line {end.place.line}"
             problems.add(step.place, text, "move it up or take it out")
             return
         if step.verb == "args" and not called and "index" not in step.values:
-            problems.add(
-                step.place, "no call is open that these arguments could belong to", "write a call above them"
-            )
+            problems.add(step.place, "no call is open that these arguments could belong to", "write a call above them")
         called = called or step.verb == "call"
         end = step if _is_end(step) else None
 

@@ -196,6 +196,7 @@ class _Composer:
     def __init__(self, events: Iterator[yaml.Event], problems: Problems) -> None:
         self._events = events
         self._problems = problems
+        self._nodes = 0
         # An anchor is None while its own value is being read.
         self._anchors: dict[str, Node | None] = {}
 
@@ -208,9 +209,7 @@ class _Composer:
         next(self._events)  # the end of the document
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
-            self._problems.stop(
-                self._place(after), "a second document starts here", "one file holds one scenario"
-            )
+            self._problems.stop(self._place(after), "a second document starts here", "one file holds one scenario")
         return root
 
     def _place(self, event: yaml.Event) -> Place:
@@ -219,6 +218,9 @@ class _Composer:
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         place = self._place(event)
+        self._nodes += 1
+        if self._nodes > SIZE_MAX:
+            self._problems.stop(place, f"the file holds more than {SIZE_MAX} values", "split it")
         if depth > DEPTH_MAX:
             self._problems.stop(place, f"this is nested more than {DEPTH_MAX} levels deep")
         if isinstance(event, yaml.AliasEvent):
@@ -266,9 +268,7 @@ class _Composer:
 
     def _is_key(self, key: Node) -> TypeGuard[Scalar]:
         if isinstance(key, Scalar) and key.text == "<<":
-            self._problems.add(
-                key.place, "merge keys ('<<') are not part of the language", "write the keys out"
-            )
+            self._problems.add(key.place, "merge keys ('<<') are not part of the language", "write the keys out")
             return False
         if isinstance(key, Scalar) and isinstance(key.value, str):
             return True

@@ -66,11 +66,7 @@ def _root(text: str, problems: Problems) -> Map:
         remedy = "start with simkit: 1 and a key on each line"
         problems.stop(root.place, f"a scenario is a mapping of keys, got {describe(root)}", remedy)
     version = root.get("simkit")
-    if (
-        isinstance(version, Scalar)
-        and version.value != FORMAT
-        and isinstance(version.value, int | float | str)
-    ):
+    if isinstance(version, Scalar) and version.value != FORMAT and isinstance(version.value, int | float | str):
         problems.stop(
             version.place,
             f"format {version.text!r} is not read by this version of simkit",

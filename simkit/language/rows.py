@@ -128,9 +128,7 @@ def _fill_vars(declared: Node | None, known: dict[str, Node], problems: Problems
         if key.text in known:
             text = f"{key.text!r} is a variable and a column of the matrix"
             problems.add(key.place, text, "rename one of them")
-        known[key.text] = _Filling(
-            known, problems, "a variable can use the row and the variables above it"
-        ).node(value)
+        known[key.text] = _Filling(known, problems, "a variable can use the row and the variables above it").node(value)
     return replace(declared, entries=tuple((key, known[key.text]) for key, _ in declared.entries))
 
 
@@ -149,13 +147,9 @@ class _Filling:
             case Scalar():
                 return self._scalar(node)
             case Seq():
-                return bound(
-                    make_seq(node.place, tuple(map(self.node, node.items))), node.place, self._problems
-                )
+                return bound(make_seq(node.place, tuple(map(self.node, node.items))), node.place, self._problems)
             case Map():
-                entries = [
-                    (filled, self.node(value)) for key, value in node.entries if (filled := self._key(key))
-                ]
+                entries = [(filled, self.node(value)) for key, value in node.entries if (filled := self._key(key))]
                 return bound(make_map(node.place, entries, self._problems), node.place, self._problems)
             case Hole():
                 return node
@@ -165,9 +159,7 @@ class _Filling:
         if isinstance(filled, Scalar):
             return replace(filled, value=filled.text)
         if not isinstance(filled, Hole):
-            self._problems.add(
-                key.place, f"a key must be text, got {describe(filled)} (from {short(key.text)})"
-            )
+            self._problems.add(key.place, f"a key must be text, got {describe(filled)} (from {short(key.text)})")
         return None
 
     def _scalar(self, node: Scalar) -> Node:

@@ -105,6 +105,7 @@ _KNOWN: Final = (
     _Known("", "found '-'", *_DASHES),
     _Known("", "found '<block mapping start>'", *_KEYS),
     _Known("", "found '?'", *_KEYS),
+    _Known("a flow node", "<stream end>", "a bracket further up is never closed", "close it with ']' or '}'"),
     _Known("", "<block end>, but found '", *_STRAY),
     _Known("", "expected the node content", *_STRAY),
 )
@@ -200,14 +201,12 @@ def _by_the_line(complaint: _Complaint) -> _Told | None:
         return at, f"{written} must be quoted inside {{...}} and [...]", f'write "{written}"'
     if "mapping values are not allowed" in complaint.problem:
         return _stray_colon(complaint)
-    if "while parsing a flow" in complaint.context:
+    if complaint.context in ("while parsing a flow sequence", "while parsing a flow mapping"):
         return _open_bracket(complaint)
     if "'<scalar>'" in complaint.problem and complaint.before.rstrip()[-1:] in ("'", '"'):
         remedy = "put the whole text in one pair of quotes, and write '' for a quote inside '...'"
         return complaint.at, "the text goes on after its closing quote", remedy
-    if "'<scalar>'" in complaint.problem and (
-        star := re.search(r"[*&]\S*\s*$", complaint.before[-_LOOK_BACK:])
-    ):
+    if "'<scalar>'" in complaint.problem and (star := re.search(r"[*&]\S*\s*$", complaint.before[-_LOOK_BACK:])):
         column = max(0, complaint.at[1] - _LOOK_BACK) + star.start()
         return (complaint.at[0], column), f"text cannot start with {star[0][0]!r}", _QUOTE
     return None

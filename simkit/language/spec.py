@@ -178,20 +178,7 @@ class LawItem:
 
 
 Shape = (
-    Text
-    | Count
-    | Span
-    | Choice
-    | RetryAfter
-    | Nothing
-    | Plain
-    | Data
-    | Json
-    | ListOf
-    | Names
-    | Record
-    | Fact
-    | LawItem
+    Text | Count | Span | Choice | RetryAfter | Nothing | Plain | Data | Json | ListOf | Names | Record | Fact | LawItem
 )
 
 
@@ -213,9 +200,7 @@ class Operator:
 OPERATORS: Final = (
     Operator(name="at_most", says="The value is this or less.", texts=False),
     Operator(name="at_least", says="The value is this or more.", texts=False),
-    Operator(
-        name="between", says="The value lies between these two, ends included.", operand="two", texts=False
-    ),
+    Operator(name="between", says="The value lies between these two, ends included.", operand="two", texts=False),
     Operator(name="contains", says="The text holds this text, letter by letter.", numbers=False),
     Operator(
         name="matches",
@@ -316,11 +301,7 @@ STEP: Final = Record(
                 says="The model's turn is over, for this reason; the closing marker follows by itself.",
             )
         ),
-        Verb(
-            key=Key(
-                name="done", shape=Nothing(), says="The wire's closing marker alone, without a finish reason."
-            )
-        ),
+        Verb(key=Key(name="done", shape=Nothing(), says="The wire's closing marker alone, without a finish reason.")),
         Verb(
             key=Key(
                 name="disconnect",
@@ -404,16 +385,12 @@ USER: Final = Record(
 )
 
 # The names that provider APIs accept for a tool: any other gets a 400 from the real thing.
-_TOOL_NAME: Final = Text(
-    called="the name of a tool (letters, digits, _ and -, at most 64)", pattern=r"[\w-]{1,64}"
-)
+_TOOL_NAME: Final = Text(called="the name of a tool (letters, digits, _ and -, at most 64)", pattern=r"[\w-]{1,64}")
 
 TOOL: Final = Record(
     called="a tool",
     keys=(
-        Key(
-            name="takes", shape=Span(forever=True), says="How long a run takes in virtual time.", default="0s"
-        ),
+        Key(name="takes", shape=Span(forever=True), says="How long a run takes in virtual time.", default="0s"),
         Key(name="returns", shape=Data(), says="What a run gives back.", default="ok"),
         Key(name="raises", shape=Text(), says="The text of the error that a run ends with."),
     ),
@@ -509,9 +486,7 @@ OFF: Final = Record(
     ),
 )
 
-_VARIABLE: Final = Text(
-    called="the name of a variable (letters, digits and _)", pattern=r"[A-Za-z_][A-Za-z0-9_]*"
-)
+_VARIABLE: Final = Text(called="the name of a variable (letters, digits and _)", pattern=r"[A-Za-z_][A-Za-z0-9_]*")
 
 SCENARIO: Final = Record(
     called="a scenario",
@@ -574,8 +549,6 @@ SCENARIO: Final = Record(
             says="Lists of values, used as ${name}: one case for each combination.",
         ),
         Key(name="limits", shape=LIMITS, says="Where a run is stopped."),
-        Key(
-            name="catches", shape=ListOf(item=Text()), says="The flaws that this scenario is there to catch."
-        ),
+        Key(name="catches", shape=ListOf(item=Text()), says="The flaws that this scenario is there to catch."),
     ),
 )

@@ -282,9 +282,7 @@ class Walker:
             return leading[0]
         if leading:
             names = " and ".join(repr(v.key.name) for v in leading)
-            return self._wrong(
-                node, f"{shape.called} does one thing, this one has {names}", "write one item for each"
-            )
+            return self._wrong(node, f"{shape.called} does one thing, this one has {names}", "write one item for each")
         return self._no_verb(node, shape, verbs)
 
     def _no_verb(self, node: Map, shape: Record, verbs: Mapping[str, Verb]) -> Bad:
@@ -302,9 +300,7 @@ class Walker:
             value = self.read(node, shape.of)
             return BAD if value is BAD else Matcher(op=shape.op or "exactly", value=value)
         if len(node.entries) != 1:
-            return self._wrong(
-                node, f"a comparison is one word and its value, got {len(node.entries)}", _BETWEEN
-            )
+            return self._wrong(node, f"a comparison is one word and its value, got {len(node.entries)}", _BETWEEN)
         key, operand = node.entries[0]
         operator = next((o for o in OPERATORS if o.name == key.text and _suits(o, shape)), None)
         if operator is None:

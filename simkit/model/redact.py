@@ -55,7 +55,7 @@ _SECRET_TEXTS: Final = (
     ("AKIA", re.compile(r"((?<![A-Za-z0-9]))AKIA[A-Z0-9]{16}")),
     # A digit or a padding keeps prose such as "bearer authentication" as it is.
     ("earer ", re.compile(r"([Bb]earer +)(?=\S*\d)[A-Za-z0-9._~+/=-]{6,}")),
-    ("asic ", re.compile(r"([Bb]asic +)(?=\S*[\d=])[A-Za-z0-9+/=]{6,}")),
+    ("Basic ", re.compile(r"(Basic +)(?=\S*[\d=])[A-Za-z0-9+/=]{6,}")),
     # JSON inside text, possibly cut short: the arguments of a tool call.
     ('"', re.compile(rf'("(?i:{_KEY_IN_TEXT})"\s*:\s*")(?:[^"\\]|\\.)+')),
     ("=", re.compile(rf"([?&](?i:key|{_KEY_IN_TEXT})=)[^&\s\"']+")),

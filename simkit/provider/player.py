@@ -319,7 +319,7 @@ class Provider:
                 waits="more of the answer",
             )
 
-    # -- small things ----------------------------------------------------------------------------------------------------
+    # -- small things ------------------------------------------------------------------------------------------------
     def _headers(self, number: int, headers: object) -> dict[str, str]:
         date = formatdate(self._created(), usegmt=True)
         return {"date": date, "x-request-id": f"req_sim_{number:06d}", **cast("dict[str, str]", headers)}

@@ -123,7 +123,7 @@ def _silence(before: _Row, row: _Row, width: int) -> Iterator[str]:
     if ns < _SILENCE_NS_MIN:
         return
     if row.keepalives:
-        yield _folded(f"... {about(ns)} with nothing but {row.keepalives} keep-alives ...", width)
+        yield _folded(f"... {about(ns)} of nothing but keep-alives ({row.keepalives}) ...", width)
     else:
         yield _folded(f"... {about(ns)} of silence ...", width)
 
@@ -199,9 +199,7 @@ def _piece(event: Event) -> str:
 
 def _stream_end(event: Event) -> str:
     finish = event.get("finish") or ("done" if event.get("done") else "no finish")
-    how = {"complete": "ends", "client_closed": "closed by the client"}.get(
-        str(event.get("how")), event.get("how")
-    )
+    how = {"complete": "ends", "client_closed": "closed by the client"}.get(str(event.get("how")), event.get("how"))
     return f"{_tag(event)} {how} ({finish})"
 
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from simkit import extensions
 from simkit.contracts import Law
 from simkit.errors import UsageError
+from simkit.extensions import find
 from simkit.model.duration import NS_PER_MS, format_instant
 from simkit.model.redact import redact
 from simkit.model.scenario import Scenario
@@ -42,8 +42,8 @@ class ReportOptions:
     """How to report: what the command line decides, in one value.
 
     ``verbosity`` -1 keeps the sentence and the command, 1 shows the whole timeline. ``overrides`` are the
-    settings given on the command line, which the command to run it again must repeat. What ``encoding`` cannot
-    express is escaped.
+    settings given on the command line, which the command to run it again must repeat. What ``encoding``
+    cannot express is escaped.
     """
 
     width: int = 80
@@ -77,7 +77,7 @@ class TextReporter:
 
 def case_line(result: Result, options: ReportOptions = PLAIN) -> str:
     """Return verdict, name, virtual time and wall time of one case, as one line."""
-    times = f"{_virtual(result.trace.end_ns)} virtual  {result.wall_s:.2f}s"
+    times = f"{_virtual(result.trace.end_ns)} virtual  {result.wall_s:.2f}s wall"
     # A long name moves the times to the right and is never cut: people paste it.
     name = f"{printable(result.scenario.name):<{options.columns - len(times) - 10}}"
     verdict = _painted(f"{result.verdict.name:<7}", _VERDICT_COLOURS[result.verdict], options)
@@ -92,9 +92,7 @@ def failure(result: Result, options: ReportOptions = PLAIN) -> str:
     if options.verbosity >= 0:
         room = max(_TIMELINE_ROWS_MIN, _ROWS_MAX - len(top) - len(bottom) - 3)
         deciding = [n for finding in result.findings[:_FINDINGS_MAX] for n in finding.events]
-        rows = timeline(
-            result.trace, deciding, width=options.columns, rows_max=None if options.verbosity > 0 else room
-        )
+        rows = timeline(result.trace, deciding, width=options.columns, rows_max=None if options.verbosity > 0 else room)
         middle = ["", *(_painted(row, "red", options) if _is_marked(row) else row for row in rows)]
     return _encodable("\n".join([*top, *middle, *bottom]), options)
 
@@ -129,9 +127,10 @@ def _title_and_findings(result: Result, options: ReportOptions) -> Iterator[str]
     if more:
         laws = ", ".join(dict.fromkeys(finding.law for finding in more))
         yield from ("", *_wrapped(f"and {len(more)} more: {laws}", options))
-    if options.verbosity > 0:
+    if options.verbosity > 0 and result.judgement.not_applicable:
+        yield ""
         for missing in result.judgement.not_applicable:
-            yield f"  not applicable: {missing.law} ({missing.because})"
+            yield from _wrapped(f"not applicable: {missing.law} ({missing.because})", options)
 
 
 def _finding(finding: Finding, scenario: Scenario, options: ReportOptions) -> Iterator[str]:
@@ -155,7 +154,7 @@ def _law_in_words(name: str) -> str:
     if name.startswith("expect."):
         return ""
     try:
-        law = extensions.find("checks", name)
+        law = find("checks", name)
     except UsageError:
         # A result may be older than the installation that reports it.
         return ""
@@ -205,9 +204,7 @@ def _wrapped(text: str, options: ReportOptions) -> list[str]:
     indent = "  "
     width = options.columns
     return [
-        row
-        for line in lines
-        for row in textwrap.wrap(line, width, initial_indent=indent, subsequent_indent=indent)
+        row for line in lines for row in textwrap.wrap(line, width, initial_indent=indent, subsequent_indent=indent)
     ]
 
 

@@ -39,18 +39,12 @@ SETTINGS: Final[dict[str, Setting]] = {
         default="180s",
         says="how long a request may go without content",
     ),
-    "max_continuations": Setting(
-        kind="count", default=3, says="how often a turn may ask for the rest of a cut answer"
-    ),
+    "max_continuations": Setting(kind="count", default=3, says="how often a turn may ask for the rest of a cut answer"),
     "max_requests": Setting(
         kind="count", default=20, says="how many requests a turn may make, the SDK's own retries not counted"
     ),
-    "max_retries": Setting(
-        kind="count", default=2, says="the SDK's own retries of one request, before headers"
-    ),
-    "flaw": Setting(
-        kind="choice", default="", says="a historical fault to switch on, or none", choices=("", *FLAWS)
-    ),
+    "max_retries": Setting(kind="count", default=2, says="the SDK's own retries of one request, before headers"),
+    "flaw": Setting(kind="choice", default="", says="a historical fault to switch on, or none", choices=("", *FLAWS)),
 }
 
 

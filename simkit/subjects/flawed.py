@@ -161,9 +161,7 @@ class LeaveReaderRunning(WrappedClient):
     async def aclose(self) -> None:
         """Leave the connections open, for the readers still use them."""
 
-    async def _read(
-        self, request: Request, watch: Watch, queue: asyncio.Queue[Piece | Exception | None]
-    ) -> None:
+    async def _read(self, request: Request, watch: Watch, queue: asyncio.Queue[Piece | Exception | None]) -> None:
         try:
             async with aclosing(self.sound.stream(request, watch)) as pieces:
                 async for piece in pieces:

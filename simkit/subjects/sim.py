@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from simkit.kernel.transport import settle
 from simkit.model.duration import FOREVER, NS_PER_S
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class ScenarioUser:
     async def _message_in_loop(self) -> None:
         loop = asyncio.get_running_loop()
         spoken = loop.create_future()
-        self._wake = lambda: loop.call_soon_threadsafe(lambda: spoken.done() or spoken.set_result(None))
+        self._wake = lambda: loop.call_soon_threadsafe(settle, spoken)
         await spoken
 
     def __iter__(self) -> Iterator[str]:

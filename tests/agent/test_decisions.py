@@ -70,9 +70,7 @@ BOUNDS = st.builds(
 
 
 @given(st.data(), BOUNDS)
-def test_whatever_a_provider_answers_the_turn_ends_within_its_limits(
-    data: st.DataObject, limits: Limits
-) -> None:
+def test_whatever_a_provider_answers_the_turn_ends_within_its_limits(data: st.DataObject, limits: Limits) -> None:
     spent, step = Spent(), None
     while not isinstance(step, End):
         answer = data.draw(ANSWERS)

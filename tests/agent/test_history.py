@@ -9,9 +9,7 @@ from tests.agent.scripted import outline
 def test_a_round_goes_in_whole_and_in_order() -> None:
     history = History()
     history.add_question("do it")
-    history.add_round(
-        "", [Call("a", "f"), Call("b", "g")], [ToolResult("a", "1"), ToolResult("b", "2", is_error=True)]
-    )
+    history.add_round("", [Call("a", "f"), Call("b", "g")], [ToolResult("a", "1"), ToolResult("b", "2", is_error=True)])
     history.add_text("done")
     assert outline(history.items) == ["user", "assistant f g", "result a", "result b error", "assistant"]
 

@@ -47,9 +47,7 @@ def play(client: ScriptedClient, *tools: Tool, limits: Limits | None = None) -> 
 def test_three_stalls_in_mid_call_then_an_answer_run_the_tool_once_and_finish() -> None:
     ran: list[str] = []
     stall: list[Move] = [*CUT_CALL, FOREVER]
-    client = ScriptedClient(
-        stall, stall, stall, calls(("write_file", "{}")), says("Done, index.html is ready.")
-    )
+    client = ScriptedClient(stall, stall, stall, calls(("write_file", "{}")), says("Done, index.html is ready."))
     turn, facts, history = play(client, tool("write_file", ran))
     assert (turn.outcome, turn.text, ran) == ("finished", "Done, index.html is ready.", ["write_file"])
     assert facts.of("idle_deadline", "partial_stub", "continuation")[:3] == [

@@ -110,9 +110,7 @@ def test_a_call_without_arguments_is_whole_only_when_the_model_itself_ended() ->
 
 
 def test_text_and_finish_are_kept_and_the_last_usage_counts() -> None:
-    answer = assemble(
-        Text("a"), Thought("hm"), Usage(1, 1), Text("b"), Finish("length"), Finish("stop"), Usage(3, 2)
-    )
+    answer = assemble(Text("a"), Thought("hm"), Usage(1, 1), Text("b"), Finish("length"), Finish("stop"), Usage(3, 2))
     assert answer == Answer(text="ab", finish="length", usage=Usage(3, 2))
 
 

@@ -16,9 +16,7 @@ from typing import Literal
 Ending = Literal["reset", "cut", "wait"]
 Move = bytes | float | Ending
 
-HEADERS = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
-)
+HEADERS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
 
 
@@ -86,9 +84,7 @@ class Provider:
             if not self._serving:
                 self.idle.set()
 
-    async def _play(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moves: Sequence[Move]
-    ) -> bool:
+    async def _play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, moves: Sequence[Move]) -> bool:
         """Play one script and say whether the connection goes on."""
         if isinstance(moves[0], bytes) and moves[0].startswith(b"HTTP/"):
             writer.write(moves[0])

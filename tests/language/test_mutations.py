@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simkit.errors import ScenarioError
@@ -119,14 +120,14 @@ PIECES: Final = [
     ),
 ]
 
-cut = st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from(["", *PIECES]))
+cuts = st.lists(
+    st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from(["", *PIECES])), min_size=1, max_size=4
+)
+PLACES: Final = [match.end() for match in re.finditer(r": |- |\[|, ", GOOD)]
 
 
-def mutate(cuts: list[tuple[int, int, str]]) -> str:
-    text = GOOD
-    for start, length, piece in cuts:
-        text = text[:start] + piece + text[start + length :]
-    return text
+def cut(text: str, start: int, length: int, piece: str) -> str:
+    return text[:start] + piece + text[start + length :]
 
 
 def outcome(text: str) -> str:
@@ -136,19 +137,29 @@ def outcome(text: str) -> str:
         try:
             return "read" if loads(text, "a.sim.yaml", laws=LAWS) else "nothing"
         except ScenarioError as error:
-            return (
-                "refused"
-                if all(p.line > 0 and p.column > 0 and p.text for p in error.problems)
-                else "unplaced"
-            )
+            return "refused" if all(p.line > 0 and p.column > 0 and p.text for p in error.problems) else "unplaced"
 
 
-@given(st.lists(cut, min_size=1, max_size=4))
-@settings(
-    max_examples=400, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+@given(cuts)
+@settings(max_examples=400, derandomize=True, deadline=None, database=None)
 def test_a_mutilated_scenario_is_read_or_refused(cuts: list[tuple[int, int, str]]) -> None:
-    assert outcome(mutate(cuts)) in ("read", "refused")
+    text = GOOD
+    for start, length, piece in cuts:
+        text = cut(text, start, length, piece)
+    assert outcome(text) in ("read", "refused")
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=range(len(PIECES)))
+def test_a_piece_out_of_place_before_any_value_is_read_or_refused(piece: str) -> None:
+    outcomes = {outcome(cut(GOOD, place, 0, piece)) for place in PLACES}
+    assert outcomes <= {"read", "refused"}
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=range(len(PIECES)))
+def test_a_piece_in_the_place_of_any_value_is_read_or_refused(piece: str) -> None:
+    ends = [min(end for end in map(GOOD.find, ",]}\n", [place] * 4) if end > 0) for place in PLACES]
+    outcomes = {outcome(cut(GOOD, place, end - place, piece)) for place, end in zip(PLACES, ends, strict=True)}
+    assert outcomes <= {"read", "refused"}
 
 
 @given(st.text(alphabet=st.sampled_from("ab:- \n\t'\"{}[],*&!|>%@?#$0\\"), max_size=60))

@@ -220,9 +220,7 @@ always:
 
 
 def test_limits_that_are_not_given_keep_their_default() -> None:
-    assert read_one("provider: []\nlimits: {time: 1h, requests: 9}\n").limits == Limits(
-        time_ns=3600 * S, requests=9
-    )
+    assert read_one("provider: []\nlimits: {time: 1h, requests: 9}\n").limits == Limits(time_ns=3600 * S, requests=9)
 
 
 def test_everything_that_a_report_may_point_at_knows_its_place() -> None:
@@ -352,9 +350,7 @@ def test_a_path_that_is_no_file_is_the_callers_mistake(
     assert str(caught.value) == said
 
 
-def test_a_file_that_cannot_be_opened_is_the_callers_mistake(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_opened_is_the_callers_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.sim.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
 
@@ -367,16 +363,12 @@ def test_a_file_that_cannot_be_opened_is_the_callers_mistake(
     assert str(caught.value) == "'a.sim.yaml' cannot be read: Permission denied"
 
 
-def test_a_file_of_more_than_a_mebibyte_is_refused_unread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_more_than_a_mebibyte_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.sim.yaml").write_bytes(b"#" * (FILE_BYTES_MAX + 1))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ScenarioError) as caught:
         load("a.sim.yaml", laws=LAWS)
-    assert str(caught.value) == (
-        "a.sim.yaml:1:1: the file is larger than 1 MiB - split it into several scenarios"
-    )
+    assert str(caught.value) == ("a.sim.yaml:1:1: the file is larger than 1 MiB - split it into several scenarios")
 
 
 def test_an_endless_list_of_mistakes_is_cut_and_the_rest_counted() -> None:

@@ -16,9 +16,7 @@ from tests.subjects.fake_sim import FakeTool, fake_sim
 ANSWER: list[Move] = [delta(content="hello"), delta("stop"), DONE]
 
 
-def reports(
-    *scripts: list[Move], texts: tuple[str, ...], tool: FakeTool | None = None
-) -> list[tuple[object, ...]]:
+def reports(*scripts: list[Move], texts: tuple[str, ...], tool: FakeTool | None = None) -> list[tuple[object, ...]]:
     async def main() -> list[tuple[object, ...]]:
         async with provider(*scripts) as server:
             sim = fake_sim(*texts, url=server.base_url, tool=tool)
@@ -80,9 +78,7 @@ def test_the_sdks_own_read_timeout_is_never_shorter_than_its_default() -> None:
 
 
 def test_a_setting_that_is_no_number_is_named() -> None:
-    with pytest.raises(
-        UsageError, match="setting 'stale_after' of subject 'agent' is '180s', expected a number"
-    ):
+    with pytest.raises(UsageError, match="setting 'stale_after' of subject 'agent' is '180s', expected a number"):
         blueprint_of(fake_sim(stale_after="180s"))
 
 

@@ -131,9 +131,7 @@ def test_a_retry_of_ones_own_takes_the_place_of_the_sdks() -> None:
 
 def test_every_flaw_says_what_it_is_where_it_was_seen_and_what_it_breaks() -> None:
     assert [
-        n
-        for n, p in FLAWS.items()
-        if not (p.flaw.name == n and p.flaw.says and p.flaw.source and p.flaw.breaks)
+        n for n, p in FLAWS.items() if not (p.flaw.name == n and p.flaw.says and p.flaw.source and p.flaw.breaks)
     ] == []
 
 

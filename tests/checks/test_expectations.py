@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+
+from simkit.checks.expectations import Fact, facts, matches, met
+from simkit.model.duration import NS_PER_S
+from simkit.model.scenario import Expectation, Matcher
+from simkit.model.timeline import Place
+from tests.checks.traces import FILE, USER, Story, assistant, result
+
+
+def story() -> Story:
+    """Two failed attempts, a whole answer with a tool, and a last message."""
+    made = assistant(("a", "x", {}), ("b", "x", {}))
+    history = (USER, made, result("a"), result("b"))
+    tale = Story().turn().event("network", "connection.refused", host="api.test", port=443, how="refused")
+    tale.at("1s").request(1, USER).response(1, 429).at("3s").request(2, USER).answer(2)
+    tale.event("subject", "note", name="continuation").event("subject", "note", name="retry")
+    tale.runs("x").runs("x").runs("y").request(3, *history).answer(3).request(4, *history, USER).answer(4)
+    return tale.event("subject", "said", text="Done, it is ready.").turn_ends().at("9s").returns()
+
+
+def unmet(fact: str, *matchers: Matcher, key: str | None = None, tale: Story | None = None) -> list[str]:
+    expectation = Expectation(fact=fact, matchers=matchers, key=key)
+    return [finding.text for finding in met(expectation, (tale or story()).trace)]
+
+
+def exactly(value: object) -> Matcher:
+    return Matcher(op="exactly", value=value)
+
+
+@pytest.mark.parametrize(
+    ("fact", "key", "value"),
+    [
+        ("requests", None, 4),
+        ("requests", "post", 4),
+        ("requests", "get", 0),
+        ("attempts", None, 5),
+        ("continuations", None, 1),
+        ("tool_calls", None, 3),
+        ("tool_calls", "x", 2),
+        ("tool_calls", "z", 0),
+        ("tool_results_sent", None, 2),
+        ("messages", None, 1),
+        ("last_message", None, "Done, it is ready."),
+        ("outcome", None, "finished"),
+        ("ends_within", None, 9 * NS_PER_S),
+    ],
+)
+def test_each_fact_is_read_from_the_trace(fact: str, key: str | None, value: object) -> None:
+    assert unmet(fact, exactly(value), key=key) == []
+
+
+def test_the_waits_between_attempts_are_compared_one_by_one() -> None:
+    assert unmet("waits", exactly(NS_PER_S), exactly(5 * NS_PER_S)) == [
+        "expected waits, number 2, to be 5s, but it was 2s"
+    ]
+
+
+def test_one_matcher_stands_for_every_wait() -> None:
+    assert unmet("waits", Matcher(op="between", value=(NS_PER_S, 2 * NS_PER_S))) == []
+
+
+@pytest.mark.parametrize(
+    ("matchers", "text"),
+    [
+        ([], "expected waits to be 0 in number, but there were 1s, 2s"),
+        ([exactly(NS_PER_S)], "expected waits to be 1 in number, but there were 1s, 2s"),
+    ],
+)
+def test_another_number_of_waits_is_not_what_was_expected(matchers: list[Matcher], text: str) -> None:
+    assert unmet("waits", *matchers) == [text]
+
+
+def test_no_waits_at_all_do_not_meet_a_matcher() -> None:
+    assert unmet("waits", Matcher(op="at_least", value=1), tale=Story().returns()) == [
+        "expected waits to be 1 in number, but there were none"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fact", "matcher", "text"),
+    [
+        ("requests", exactly(5), "expected requests to be 5, but it was 4"),
+        ("requests", Matcher(op="at_most", value=3), "expected requests to be at most 3, but it was 4"),
+        ("requests", Matcher(op="at_least", value=9), "expected requests to be at least 9, but it was 4"),
+        ("requests", Matcher(op="between", value=(5, 7)), "expected requests to be between 5 and 7, but it was 4"),
+        ("outcome", Matcher(op="one_of", value=["failed", "cancelled"]),
+         'expected outcome to be one of "failed", "cancelled", but it was "finished"'),
+        ("outcome", Matcher(op="not", value="finished"), 'expected outcome not to be "finished", but it was "finished"'),
+        ("last_message", Matcher(op="contains", value="sorry"),
+         'expected last_message to contain "sorry", but it was "Done, it is ready."'),
+        ("last_message", Matcher(op="matches", value="^ready"),
+         'expected last_message to match "^ready", but it was "Done, it is ready."'),
+        ("last_message", Matcher(op="not", value=Matcher(op="contains", value="ready")),
+         'expected last_message not to contain "ready", but it was "Done, it is ready."'),
+        ("ends_within", exactly(5 * NS_PER_S), "expected ends_within to be at most 5s, but it was 9s"),
+    ],
+)  # fmt: skip
+def test_an_unmet_expectation_says_what_was_expected_and_what_was_there(fact: str, matcher: Matcher, text: str) -> None:
+    assert unmet(fact, matcher) == [text]
+
+
+def test_a_key_is_named_in_the_sentence() -> None:
+    assert unmet("tool_calls", exactly(1), key="x") == ["expected tool_calls of x to be 1, but it was 2"]
+
+
+@pytest.mark.parametrize("fact", ["last_message", "outcome"])
+def test_a_fact_that_is_missing_meets_no_value(fact: str) -> None:
+    ops = ["exactly", "contains", "matches", "at_most", "at_least"]
+
+    assert [len(unmet(fact, Matcher(op=op, value="x"), tale=Story())) for op in ops] == [1] * len(ops)
+
+
+def test_a_finding_points_to_the_expectation_and_the_first_event_too_many() -> None:
+    place = Place(FILE, 30)
+    expectation = Expectation(fact="requests", matchers=(Matcher(op="at_most", value=1),), place=place)
+
+    findings = [(f.law, f.place, f.events) for f in met(expectation, story().trace)]
+    second = [event.n for event in story().trace.of("request")][1]
+    assert findings == [("expect.requests", place, (second,))]
+
+
+def test_spans_are_compared_in_whole_microseconds() -> None:
+    spans = [Fact(2 * NS_PER_S + error, (), spans=True) for error in (-400, 0, 400, 1000)]
+
+    assert [matches(span, exactly(2 * NS_PER_S)) for span in spans] == [True, True, True, False]
+
+
+def test_every_fact_has_a_name_of_the_language() -> None:
+    assert facts() == (
+        "requests",
+        "attempts",
+        "continuations",
+        "tool_calls",
+        "tool_results_sent",
+        "messages",
+        "last_message",
+        "outcome",
+        "ends_within",
+        "waits",
+    )

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simkit.model.timeline import Place
+from simkit.model.verdict import Result
+from simkit.reporters.text import PLAIN, TEXT, ReportOptions, TextReporter, case_line, failure, summary
+from tests.checks.traces import USER, Story
+from tests.reporters.results import SCENARIO, failing, judged, long_run, passing, unknown
+
+GOLDENS = Path(__file__).parent / "goldens"
+
+KEY = "sk-" + "abcdef123456"
+
+
+def is_golden(name: str, text: str) -> bool:
+    """Compare with the stored text; SIMKIT_REWRITE=1 stores what there is now, to be read in the diff."""
+    path = GOLDENS / f"{name}.txt"
+    if os.environ.get("SIMKIT_REWRITE"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("usual", PLAIN),
+        ("narrow", ReportOptions(width=60)),
+        ("wide", ReportOptions(width=120, overrides={"flaw": "stub_finish_stop"})),
+        ("quiet", ReportOptions(verbosity=-1)),
+        ("verbose", ReportOptions(verbosity=1)),
+    ],
+)
+def test_the_report_reads_as_it_was_reviewed(name: str, options: ReportOptions) -> None:
+    report = TextReporter(options=options).render([passing(), failing(), unknown()])
+
+    assert is_golden(name, report)
+
+
+def test_a_failure_in_a_long_run_is_told_around_its_events() -> None:
+    assert is_golden("long", failure(long_run()))
+
+
+@pytest.mark.parametrize("make", [failing, unknown, long_run])
+@pytest.mark.parametrize("width", [1, 60, 93, 120, 500])
+def test_a_failure_keeps_to_its_width_and_to_about_forty_rows(make: object, width: int) -> None:
+    rows = failure(make(), ReportOptions(width=width)).splitlines()  # type: ignore[operator]  # one of the three above
+
+    too_wide = [row for row in rows if len(row) > max(60, min(120, width)) and not row.startswith("Run it again")]
+    assert (too_wide, len(rows) <= 42) == ([], True)
+
+
+def test_deciding_events_are_always_there_and_numbered() -> None:
+    result = long_run()
+    marks = re.findall(r"^\d>", failure(result), re.MULTILINE)
+
+    assert marks == [f"{n}>" for n in range(1, len(result.findings[0].events) + 1)]
+
+
+def test_the_command_repeats_the_plan_and_the_settings() -> None:
+    options = ReportOptions(overrides={"flaw": "stub_finish_stop", "prompt": "a b", "api_key": KEY})
+
+    assert failure(failing(), options).splitlines()[-1] == (
+        'Run it again   simkit run "stall.sim.yaml::quiet=20m" --plan seed=0 --set flaw=stub_finish_stop '
+        '--set "prompt=a b" --set "api_key=***"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ("", '"stall.sim.yaml::run"'),
+        ('say="$HOME"', "'stall.sim.yaml::say=\"$HOME\"'"),
+        ("it's $5", "'stall.sim.yaml::it'\"'\"'s $5'"),
+    ],
+)
+def test_the_command_can_be_pasted_whatever_the_row_is_called(row: str, name: str) -> None:
+    story = Story().turn().request(1, USER).stalled(1).turn_ends().returns()
+    result = judged(story, replace(SCENARIO, row=row))
+
+    assert failure(result).splitlines()[-1] == f"Run it again   simkit run {name} --plan seed=0"
+
+
+def test_secrets_and_control_characters_of_the_agent_are_not_printed() -> None:
+    said = f"\x1b[2J key {KEY}\r\n\u202e"
+    story = Story().turn().request(1, USER).stalled(1).event("subject", "said", text=said).turn_ends().returns()
+    text = failure(judged(story, replace(SCENARIO, title=said)))
+
+    assert [bad for bad in ("\x1b", KEY, "\r", "\u202e") if bad in text] == []
+    assert "\\x1b[2J key ***\\r\\n" in text
+
+
+def test_colour_is_only_an_addition() -> None:
+    coloured = TextReporter(options=ReportOptions(colour=True)).render([passing(), failing(), unknown()])
+
+    assert "\x1b[31mFAIL" in coloured
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == TEXT.render([passing(), failing(), unknown()])
+
+
+def test_what_the_terminal_cannot_write_is_escaped() -> None:
+    story = Story().turn().request(1, USER).stalled(1).turn_ends().returns()
+    result = judged(story, replace(SCENARIO, title="Größe"))
+
+    assert failure(result, ReportOptions(encoding="ascii")).isascii()
+    assert "____ Größe " in failure(result)
+
+
+def test_a_case_line_holds_verdict_name_and_both_times() -> None:
+    assert case_line(passing()).split() == ["PASS", "stall.sim.yaml::run", "0.000s", "virtual", "0.25s", "wall"]
+
+
+def test_a_long_name_is_never_cut() -> None:
+    result = judged(Story().returns(), replace(SCENARIO, file="a/" * 60 + "b.sim.yaml"))
+
+    assert result.scenario.name in case_line(result)
+
+
+@pytest.mark.parametrize(
+    ("results", "line"),
+    [
+        ([], "no cases"),
+        ([passing()], "1 case: 1 passed; 0s of virtual time in 0.25s"),
+        (
+            [passing(), failing(), failing(), unknown()],
+            "4 cases: 1 passed, 2 failed, 1 unknown; 360s of virtual time in 1.00s",
+        ),
+    ],
+)
+def test_the_summary_counts_verdicts_and_times(results: list[Result], line: str) -> None:
+    assert summary(results) == line
+
+
+def test_a_place_in_another_file_shows_no_line_of_this_one() -> None:
+    result = failing()
+    findings = tuple(replace(finding, place=Place("base.sim.yaml", 3)) for finding in result.findings[1:])
+    text = failure(replace(result, judgement=replace(result.judgement, findings=findings)))
+
+    assert ("base.sim.yaml:3   expect.requests" in text, "|" in text) == (True, False)
