@@ -50,6 +50,11 @@ def _laws() -> Mapping[str, Law]:
     return {name: law for name, law in found.items() if isinstance(law, Law)}
 
 
+@cache
+def _defaults() -> Mapping[str, LawUse]:
+    return {law.name: LawUse(law=law.name) for law in _laws().values() if law.on_by_default}
+
+
 # Everything asked is a generator, so nothing of it runs before it stands inside the guard of ``_guarded``.
 _Said = Iterator[Finding | NotApplicable]
 
@@ -63,7 +68,7 @@ def _questions(scenario: Scenario, trace: Trace) -> Iterator[tuple[str, Place | 
 
 def _in_force(scenario: Scenario) -> Iterator[LawUse]:
     """Give the defaults, then the scenario's own laws; each once, and one switched off never."""
-    uses = {law.name: LawUse(law=law.name) for law in _laws().values() if law.on_by_default}
+    uses = dict(_defaults())
     uses.update((use.law, use) for use in scenario.always if not use.off)
     off = {use.law for use in scenario.always if use.off}
     return (use for use in uses.values() if use.law not in off)

@@ -39,7 +39,7 @@ def _no_orphans(scenario: Scenario, trace: Trace, parameter: object) -> Iterator
 
 def _left_over(orphan: Event) -> str:
     who = f"the {orphan.get('what')} {orphan.get('name')!r}"
-    text = f"{who} was still alive when the subject ended at {at(orphan)}"
+    text = f"{who} was still alive when the run ended at {at(orphan)}"
     if orphan.get("created"):
         text += f", created at {orphan.get('created')}"
     if orphan.get("waits"):

@@ -76,7 +76,7 @@ def _rows(trace: Trace, marks: Mapping[int, int]) -> list[_Row]:
         if event.get("is") == "keepalive" and not mark:
             keepalives += 1
         elif mark or (event.kind in _SAYS and not (rows and _joined(rows[-1], event, keepalives))):
-            lane, says = _SAYS.get(event.kind) or _OTHERS
+            lane, says = _SAYS.get(event.kind) or _RARELY.get(event.kind) or _OTHERS
             rows.append(_Row(event, event, lane, printable(says(event)), mark, keepalives))
             keepalives = 0
     return rows
@@ -90,7 +90,9 @@ def _joined(row: _Row, event: Event, keepalives: int) -> bool:
         return False
     if event.get("is") not in _CONTINUES or last.get("is") not in _CONTINUES[str(event.get("is"))]:
         return False
-    row.text += printable(str(event.get("text") or ""))
+    # The first piece of arguments stands apart from the tool's name.
+    apart_from_name = " " if last.get("is") == "call" and not last.get("text") else ""
+    row.text += apart_from_name + printable(str(event.get("text") or ""))
     row.last = event
     return True
 
@@ -247,7 +249,13 @@ def _quoted(prefix: str) -> Callable[[Event], str]:
 
 _OTHERS: Final[tuple[int, Callable[[Event], str]]] = (PROVIDER, _other)
 
-# Kind -> lane and words. What is not here is shown only when it decides.
+# Kind -> lane and words, for what is shown only when it decides; everything else is told as it is.
+_RARELY: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
+    "connection.close": (PROVIDER, lambda e: f"connection closed by the {e.get('by')} ({e.get('how')})"),
+    "silence": (PROVIDER, lambda e: f"{_tag(e)} falls silent"),
+}
+
+# Kind -> lane and words, for what is always shown.
 _SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "user.says": (USER, _quoted("")),
     "request": (AGENT, _request),

@@ -119,10 +119,14 @@ def _title_and_findings(result: Result, options: ReportOptions) -> Iterator[str]
     title = cut(f"____ {printable(scenario.title + row)} ", options.columns - 2)
     yield _painted(f"{title:_<{options.columns}}", _VERDICT_COLOURS[result.verdict], options)
     shown = result.findings[: 1 if options.verbosity < 0 else _FINDINGS_MAX]
-    for index, finding in enumerate(shown):
-        if index:
+    told: set[tuple[str, Place | None]] = set()
+    for finding in shown:
+        if told:
             yield ""
-        yield from _finding(finding, scenario, options)
+        # The same law broken again at the same line needs its sentence only.
+        again = (finding.law, finding.place) in told
+        yield from _wrapped(_sentence(finding.text), options) if again else _finding(finding, scenario, options)
+        told.add((finding.law, finding.place))
     more = result.findings[len(shown) :]
     if more:
         laws = ", ".join(dict.fromkeys(finding.law for finding in more))

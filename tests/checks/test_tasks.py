@@ -15,7 +15,7 @@ def test_a_task_that_is_left_over_is_found_with_its_origin() -> None:
     findings = found(NO_ORPHANS, orphan(Story().at("3s"), "poll").returns())
 
     text = (
-        "the task 'poll' was still alive when the subject ended at 3.000s, created at loop.py:12, "
+        "the task 'poll' was still alive when the run ended at 3.000s, created at loop.py:12, "
         "waiting for a timer at 60.000s"
     )
     assert [(f.text, f.events) for f in findings] == [(text, (0,))]

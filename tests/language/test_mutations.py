@@ -149,17 +149,13 @@ def test_a_mutilated_scenario_is_read_or_refused(cuts: list[tuple[int, int, str]
     assert outcome(text) in ("read", "refused")
 
 
-@pytest.mark.parametrize("piece", PIECES, ids=range(len(PIECES)))
-def test_a_piece_out_of_place_before_any_value_is_read_or_refused(piece: str) -> None:
-    outcomes = {outcome(cut(GOOD, place, 0, piece)) for place in PLACES}
-    assert outcomes <= {"read", "refused"}
-
-
-@pytest.mark.parametrize("piece", PIECES, ids=range(len(PIECES)))
-def test_a_piece_in_the_place_of_any_value_is_read_or_refused(piece: str) -> None:
-    ends = [min(end for end in map(GOOD.find, ",]}\n", [place] * 4) if end > 0) for place in PLACES]
-    outcomes = {outcome(cut(GOOD, place, end - place, piece)) for place, end in zip(PLACES, ends, strict=True)}
-    assert outcomes <= {"read", "refused"}
+@pytest.mark.parametrize("number", range(len(PIECES)))
+def test_a_piece_in_the_place_of_a_value_is_read_or_refused(number: int) -> None:
+    # Every third value, beginning elsewhere for each piece: all pairs would take half a minute.
+    places = PLACES[number % 3 :: 3]
+    ends = [min(end for end in (GOOD.find(mark, place) for mark in ",]}\n") if end > 0) for place in places]
+    texts = [cut(GOOD, place, end - place, PIECES[number]) for place, end in zip(places, ends, strict=True)]
+    assert {outcome(text) for text in texts} <= {"read", "refused"}
 
 
 @given(st.text(alphabet=st.sampled_from("ab:- \n\t'\"{}[],*&!|>%@?#$0\\"), max_size=60))

@@ -142,3 +142,26 @@ def test_a_place_in_another_file_shows_no_line_of_this_one() -> None:
     text = failure(replace(result, judgement=replace(result.judgement, findings=findings)))
 
     assert ("base.sim.yaml:3   expect.requests" in text, "|" in text) == (True, False)
+
+
+def test_a_law_broken_again_at_the_same_line_is_told_by_its_sentence_alone() -> None:
+    story = Story().turn(1).request(1, USER).stalled(1).turn_ends(number=1)
+    result = judged(
+        story.turn(2).request(2, USER).stalled(2).turn_ends(number=2).returns(), replace(SCENARIO, expect=())
+    )
+    text = failure(result)
+
+    assert [text.count(part) for part in ("always: partial_is_not_success", "in the\n  middle of", "stall: 20m")] == [
+        1,
+        2,
+        1,
+    ]
+
+
+def test_a_call_and_its_arguments_are_one_row() -> None:
+    story = Story().turn().request(1, USER).response(1).frame(1, "call", tool="x").frame(1, "args", '{"a"')
+    result = judged(
+        story.frame(1, "args", ": 1").stream_ends(1, "cut").turn_ends().returns(), replace(SCENARIO, expect=())
+    )
+
+    assert '[1] call x {"a": 1' in failure(result)
