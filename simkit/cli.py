@@ -6,21 +6,27 @@ and exit 2, never a traceback, and the exit code tells a scenario's failure from
 they are read was refused: a typing error in the last one would be told after minutes.
 
 Exit codes: 0 pass; 1 a scenario failed; 2 a scenario or an option is wrong; 3 simkit itself failed, or a
-verdict is UNKNOWN; 130 Ctrl-C.
+verdict is UNKNOWN; 130 Ctrl-C; 141 the reader of the output went away, as other tools of a pipe say it.
 """
 
 from __future__ import annotations
 
+import _thread
+import contextlib
+import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 import click
 
-from simkit.errors import ScenarioError, SubjectError, UsageError
-from simkit.options import overridden, parse_overrides, scenario_files
+from simkit.errors import SimkitError, UsageError
+from simkit.options import SUFFIX, Outside, parse_overrides, read_paths, told
 
 if TYPE_CHECKING:
     from simkit.model.plan import Plan
@@ -33,6 +39,10 @@ FAILED: Final = 1
 WRONG: Final = 2
 BROKEN: Final = 3
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+
+# Real seconds that a case has to end after Ctrl-C: enough for a teardown, too little to be taken for a hang.
+_GRACE_S: Final = 1.5
 
 _EPILOG: Final = (
     "Exit codes: 0 pass; 1 a scenario failed; 2 a scenario or an option is wrong; "
@@ -41,25 +51,36 @@ _EPILOG: Final = (
 
 
 class _Group(click.Group):
-    """Turns every exception of simkit into its exit code, in one place."""
+    """Turns every exception into its exit code, in one place."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except ScenarioError as error:
-            _complain(str(error))
-            ctx.exit(WRONG)
-        except (UsageError, SubjectError) as error:
-            _complain(f"simkit: {error}")
-            ctx.exit(WRONG)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception:  # noqa: BLE001  # the last net: whatever comes here is simkit's own fault, and says so
-            import traceback  # lazy: only simkit's own failure needs it
+        except KeyboardInterrupt:
+            _complain("\ninterrupted")
+            ctx.exit(INTERRUPTED)
+        except BaseException as error:  # noqa: BLE001  # the last net: what is nobody's mistake is simkit's own
+            if _is_a_mistake(error):
+                _complain(told(error))
+                ctx.exit(WRONG)
+            _give_up(ctx)
 
-            _complain("simkit itself failed; the scenario is not to blame. Please report this:\n")
-            _complain(traceback.format_exc())
-            ctx.exit(BROKEN)
+
+def _is_a_mistake(error: BaseException) -> bool:
+    """Say whether this, or all of a group, is what simkit raises on purpose to tell the caller of a mistake."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_a_mistake(one) for one in error.exceptions)
+    return isinstance(error, SimkitError)
+
+
+def _give_up(ctx: click.Context) -> NoReturn:
+    import traceback  # lazy: only simkit's own failure needs it
+
+    _complain("simkit itself failed; the scenario is not to blame. Please report this:\n")
+    _complain(traceback.format_exc())
+    ctx.exit(BROKEN)
 
 
 @click.group(cls=_Group, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -119,26 +140,21 @@ def run(
     Examples:
       simkit run scenarios/
       simkit run scenarios/hermes --set flaw=stub_finish_stop
-      simkit run "scenarios/hermes/stall_mid_tool_call.sim.yaml::181s" --trace out.jsonl
+      simkit run "scenarios/hermes/stall_mid_tool_call.sim.yaml::181s"
+      simkit run scenarios/ --trace out.jsonl
     """
     from simkit.run import as_plan  # lazy: --help and usage errors need no kernel
 
-    cases = _ready(overridden(_load(paths or (".",)), settings), subject)
-    with _trace_target(trace_file) as trace_to:
-        results, interrupted = _run_all(
-            cases, as_plan(plan), subject, _printer(form, settings, verbose, quiet)
-        )
-        if trace_to is not None:
-            from simkit.reporters.jsonl import JSONL  # lazy: as above
-
-            trace_to.write(JSONL.render(results))
-    if form == "json":
-        from simkit.reporters.json import JSON  # lazy: as above
-
-        click.echo(JSON.render(results), nl=False)
-    else:
-        _print_summary(results, len(cases), interrupted, _report_options(settings, verbose, quiet))
-    sys.exit(INTERRUPTED if interrupted else _exit_code(results))
+    overrides = parse_overrides(settings)
+    printer = _Json(sys.stdout) if form == "json" else _text(overrides, 1 if verbose else -1 if quiet else 0)
+    # Whatever an agent prints must not get between the lines of the document.
+    with contextlib.redirect_stdout(sys.stderr) if form == "json" else contextlib.nullcontext():
+        cases = read_paths(paths or (".",), Outside(settings=overrides, subject=subject))
+        session = _Session(cases, as_plan(plan), subject, printer)
+        with _trace_target(trace_file) as session.trace_to:
+            session.play()
+            code = session.conclude()
+    click.get_current_context().exit(code)
 
 
 @main.command(epilog=_EPILOG)
@@ -150,87 +166,123 @@ def lint(paths: tuple[str, ...]) -> None:
     Example:
       simkit lint scenarios/
     """
-    cases = _ready(_load(paths or (".",)), None)
+    cases = read_paths(paths or (".",), Outside())
     files = len({case.file for case in cases})
-    click.echo(
-        f"{files} file{'' if files == 1 else 's'}, {len(cases)} case{'' if len(cases) == 1 else 's'}: no problems"
-    )
+    _say(sys.stdout, f"{_counted(files, 'file')}, {_counted(len(cases), 'case')}: no problems")
 
 
-# -- before the run --------------------------------------------------------------------------------------------------
-def _load(paths: Sequence[str]) -> list[Scenario]:
-    """Read every file. Raises ``ScenarioError`` with the problems of all of them."""
-    from simkit.run import load  # lazy: --help and usage errors need no YAML
-
-    def read(path: object, row: str | None) -> Sequence[Scenario]:
-        scenarios = load(str(path))
-        rows = [s for s in scenarios if row in (None, s.case)]
-        if not rows:
-            from simkit.extensions import nearest  # lazy: as above
-
-            raise UsageError(f"{path} has no row {row!r}{nearest(row or '', [s.case for s in scenarios])}")
-        return rows
-
-    return [s for group in _all_problems(read, scenario_files(paths)) for s in group]
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _ready(cases: Sequence[Scenario], subject: str | None) -> Sequence[Scenario]:
-    """Check subject and settings of every case before the first one runs."""
-    from simkit.run import check_settings, find_subject  # lazy: as above
-
-    list(
-        _all_problems(
-            lambda case: check_settings(case, find_subject(case, subject)), [(case,) for case in cases]
-        )
-    )
-    return cases
-
-
-def _all_problems(step: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-    """Yield what the step gives for each; the problems of all of them are raised together at the end."""
-    problems = []
-    for each in arguments:
-        try:
-            yield step(*each)
-        except ScenarioError as error:
-            # One problem is one problem, however many rows of a matrix have it.
-            problems += [p for p in error.problems if p not in problems]
-    if problems:
-        raise ScenarioError(problems)
-
-
-@contextmanager
+@contextlib.contextmanager
 def _trace_target(name: str | None) -> Iterator[IO[str] | None]:
     """Open the trace file before the first run: an unwritable place is told at once."""
     if name is None:
         yield None
         return
+    if name.endswith(SUFFIX):
+        # ``--trace`` without its value takes the next word, which is a scenario that somebody wrote.
+        raise UsageError(f"the trace would overwrite the scenario {name!r}, expected a name such as out.jsonl")
     try:
-        target = open(name, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  # closed below, whatever happens
+        target = open(name, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  # closed below
     except OSError as error:
-        raise UsageError(f"the trace cannot be written to {name!r}: {error.strerror}") from error
-    with target:
+        raise UsageError(_unwritable(name, error)) from error
+    try:
         yield target
+    finally:
+        # Closing writes again what could not be written, and that was told.
+        with contextlib.suppress(OSError):
+            target.close()
+
+
+def _unwritable(name: str, error: OSError) -> str:
+    return f"the trace cannot be written to {name!r}: {error.strerror}"
 
 
 # -- the run ---------------------------------------------------------------------------------------------------------
-def _run_all(
-    cases: Sequence[Scenario], plan: Plan, subject: str | None, show: Callable[[Result], None]
-) -> tuple[list[Result], bool]:
-    """Run the cases in order; say whether Ctrl-C ended it before the last."""
-    from simkit.kernel.wallclock import WallClock  # lazy: as above
-    from simkit.run import run_once  # lazy: as above
+@dataclass(slots=True)
+class _Session:
+    """One call of ``simkit run``: the cases, what came of them so far, and whether Ctrl-C has ended it."""
 
-    results: list[Result] = []
-    try:
-        # Clocks are replaced once for all cases: that costs more than a case.
-        with WallClock.held():
-            for case in cases:
-                results.append(run_once(case, plan, subject=subject))
-                show(results[-1])
-    except KeyboardInterrupt:
-        return results, True
-    return results, False
+    cases: Sequence[Scenario]
+    plan: Plan
+    subject: str | None
+    printer: _Printer
+    trace_to: IO[str] | None = None
+    results: list[Result] = field(default_factory=list)
+    interrupted: bool = False
+
+    def play(self) -> None:
+        """Run the cases in order, until the last or until Ctrl-C."""
+        from simkit.kernel.wallclock import WallClock  # lazy: as above
+        from simkit.run import run_once  # lazy: as above
+
+        try:
+            # Clocks are replaced once for all cases: that costs more than a case.
+            with self._ctrl_c(), WallClock.held():
+                for case in self.cases:
+                    result = run_once(case, self.plan, subject=self.subject)
+                    if self.interrupted:
+                        # The subject swallowed Ctrl-C and went on: what came of that is no result.
+                        break
+                    self.results.append(result)
+                    self.printer.case(result)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def conclude(self) -> int:
+        """Print what is to be said at the end, write the traces, and return the exit code."""
+        self.printer.end(self.results, self.cases, self.interrupted)
+        written = self._write_traces()
+        if self.interrupted:
+            return INTERRUPTED
+        return _exit_code(self.results) if written else WRONG
+
+    def _write_traces(self) -> bool:
+        if self.trace_to is None:
+            return True
+        from simkit.reporters.jsonl import JSONL  # lazy: as above
+
+        try:
+            self.trace_to.write(JSONL.render(self.results))
+            self.trace_to.flush()
+        except OSError as error:
+            _complain(f"simkit: {_unwritable(self.trace_to.name, error)}")
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _ctrl_c(self) -> Iterator[None]:
+        """Let Ctrl-C end the process whatever the subject does: it may swallow every exception, or never look up."""
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            # Somebody else's handler, or a job in the background, which is not meant when Ctrl-C is pressed.
+            yield
+            return
+        # Whoever takes it says the last words: this thread, or the one that waits for it to come to an end.
+        last_words = _thread.allocate_lock()
+
+        def end_anyway() -> None:
+            time.sleep(_GRACE_S)
+            if last_words.acquire(blocking=False):
+                try:
+                    self.conclude()
+                finally:
+                    os._exit(INTERRUPTED)
+
+        def interrupt(signum: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            # Not of ``threading``: inside a world that is simulated, and this one waits in real time.
+            _thread.start_new_thread(end_anyway, ())
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            # If the other thread has it, it ends the process while this one waits.
+            last_words.acquire()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _exit_code(results: Sequence[Result]) -> int:
@@ -241,53 +293,110 @@ def _exit_code(results: Sequence[Result]) -> int:
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
-def _printer(form: str, settings: Sequence[str], verbose: bool, quiet: bool) -> Callable[[Result], None]:
-    """Return what is done with each result as it comes."""
-    if form == "json":
-        return lambda _: None
-    from simkit.model.verdict import Verdict  # lazy: as above
-    from simkit.reporters.text import case_line, failure  # lazy: as above
+class _Printer(Protocol):
+    """What is said of each case as it ends, and at the end."""
 
-    options = _report_options(settings, verbose, quiet)
+    def case(self, result: Result) -> None: ...
 
-    def show(result: Result) -> None:
-        if not quiet:
-            click.echo(case_line(result, options))
+    def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Prints for people, while it runs."""
+
+    out: IO[str] | None
+    options: ReportOptions
+
+    def case(self, result: Result) -> None:
+        from simkit.model.verdict import Verdict  # lazy: as above
+        from simkit.reporters.text import case_line, failure  # lazy: as above
+
+        if self.options.verbosity >= 0:
+            _say(self.out, case_line(result, self.options))
         if result.verdict is not Verdict.PASS:
-            click.echo(failure(result, options))
+            _say(self.out, failure(result, self.options))
 
-    return show
+    def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
+        from simkit.reporters.text import summary  # lazy: as above
 
-
-def _print_summary(results: Sequence[Result], total: int, interrupted: bool, options: ReportOptions) -> None:
-    from simkit.reporters.text import summary  # lazy: as above
-
-    if interrupted:
-        click.echo(f"interrupted: {len(results)} of {total} cases were run")
-    click.echo(summary(results, options))
+        if interrupted:
+            _say(self.out, f"\n{_interrupted(results, cases)}")
+        _say(self.out, summary(results, self.options))
 
 
-def _report_options(settings: Sequence[str], verbose: bool, quiet: bool) -> ReportOptions:
+@dataclass(frozen=True, slots=True)
+class _Json:
+    """Prints one document at the end, and nothing else."""
+
+    out: IO[str] | None
+
+    def case(self, result: Result) -> None:
+        pass
+
+    def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
+        from simkit.reporters.json import JSON  # lazy: as above
+
+        if interrupted:
+            _complain(f"\n{_interrupted(results, cases)}")
+        _say(self.out, JSON.render(results).rstrip("\n"))
+
+
+def _interrupted(results: Sequence[Result], cases: Sequence[Scenario]) -> str:
+    at = f" in {cases[len(results)].name}" if len(results) < len(cases) else ""
+    return f"interrupted{at}: {len(results)} of {_counted(len(cases), 'case')} done"
+
+
+def _text(overrides: dict[str, str], verbosity: int) -> _Text:
     import shutil  # lazy: only a text report asks for the width
 
     from simkit.reporters.text import ReportOptions  # lazy: as above
 
-    return ReportOptions(
+    out: IO[str] | None = sys.stdout
+    options = ReportOptions(
         width=shutil.get_terminal_size((100, 24)).columns,
-        colour=_colour(),
-        verbosity=1 if verbose else -1 if quiet else 0,
-        overrides=parse_overrides(settings),
-        encoding=sys.stdout.encoding or "utf-8",
+        colour=_has_colour(out),
+        verbosity=verbosity,
+        overrides=overrides,
+        encoding=_encoding(out),
     )
+    return _Text(out, options)
 
 
-def _colour() -> bool:
+def _has_colour(out: IO[str] | None) -> bool:
     """Say whether to use colour: on a terminal, unless NO_COLOR is set (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if out is None or not out.isatty():
+        return False
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _encoding(out: IO[str] | None) -> str:
+    return getattr(out, "encoding", None) or "utf-8"
+
+
+def _say(out: IO[str] | None, text: str) -> None:
+    """Print a line and escape what the terminal cannot show; without a standard output there is nobody to say it to."""
+    if out is None:
+        return
+    try:
+        click.echo(text.encode(_encoding(out), "backslashreplace").decode(_encoding(out)), file=out)
+    except OSError as error:
+        _stop_saying(out, error)
+
+
+def _stop_saying(out: IO[str], error: OSError) -> NoReturn:
+    # Python writes what is left in the buffer once more when it exits: that must go somewhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    if error.errno == errno.EPIPE:
+        raise click.exceptions.Exit(UNREAD)
+    _complain(f"simkit: the output cannot be written: {error.strerror}")
+    raise click.exceptions.Exit(BROKEN)
 
 
 def _complain(text: str) -> None:
-    click.echo(text, err=True)
+    # When even this cannot be written, the exit code is all that is left to say.
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--simkit-plan", metavar="PLAN", default=None, help="run under this plan, such as seed=7")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse options that mean nothing before anything is collected."""
+    settings, plan = config.getoption("--simkit-set"), config.getoption("--simkit-plan")
+    if not settings and plan is None:
+        return
+    from simkit.errors import UsageError  # lazy: the plugin is loaded in suites that never run a scenario
+    from simkit.options import parse_overrides  # lazy: as above
+    from simkit.run import as_plan  # lazy: as above
+
+    try:
+        parse_overrides(settings)
+        as_plan(plan)
+    except UsageError as error:
+        raise pytest.UsageError(f"simkit: {error}") from error
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect scenario files and no other YAML."""
     if file_path.name.endswith(_SUFFIX):
@@ -45,26 +61,31 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(
-    item: pytest.Item, nextitem: pytest.Item | None
-) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Keep the process's clocks replaced over consecutive scenarios: replacing them costs more than a run."""
     if not isinstance(item, ScenarioItem):
         return (yield)
-    clocks = item.session.stash.get(_CLOCKS, None)
-    if clocks is None:
-        from simkit.kernel.wallclock import (
-            WallClock,  # lazy: the plugin is loaded in suites that never run a scenario
-        )
+    if _CLOCKS not in item.session.stash:
+        from simkit.kernel.wallclock import WallClock  # lazy: most suites that load this run no scenario
 
-        clocks = item.session.stash[_CLOCKS] = contextlib.ExitStack()
-        clocks.enter_context(WallClock.held())
+        item.session.stash[_CLOCKS] = contextlib.ExitStack()
+        item.session.stash[_CLOCKS].enter_context(WallClock.held())
     try:
         return (yield)
     finally:
         if not isinstance(nextitem, ScenarioItem):
-            clocks.close()
-            del item.session.stash[_CLOCKS]
+            _give_clocks_back(item.session)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Give the clocks back after a session that ended before its last item: with -x, or by Ctrl-C."""
+    _give_clocks_back(session)
+
+
+def _give_clocks_back(session: pytest.Session) -> None:
+    if _CLOCKS in session.stash:
+        session.stash[_CLOCKS].close()
+        del session.stash[_CLOCKS]
 
 
 class ScenarioFile(pytest.File):
@@ -72,14 +93,14 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield an item for each row; a file that is no scenario is one collection error with every place."""
-        from simkit.errors import ScenarioError, UsageError  # lazy: as above
-        from simkit.options import overridden  # lazy: as above
-        from simkit.run import load  # lazy: as above
+        from simkit.errors import SimkitError  # lazy: as above
+        from simkit.options import Outside, parse_overrides, read_file, told  # lazy: as above
 
+        settings = parse_overrides(self.config.getoption("--simkit-set"))
         try:
-            scenarios = overridden(load(self.path), self.config.getoption("--simkit-set"))
-        except (ScenarioError, UsageError) as error:
-            raise self.CollectError(str(error)) from None
+            scenarios = read_file(self.path, Outside(settings=settings, option="--simkit-set"))
+        except (SimkitError, ExceptionGroup) as error:
+            raise self.CollectError(told(error)) from None
         for scenario in scenarios:
             yield ScenarioItem.from_parent(self, name=scenario.case, scenario=scenario)
 
@@ -116,8 +137,10 @@ class ScenarioItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """Return where the item stands and its title."""
-        return self.path, 0, f"{self.scenario.title} [{self.name}]"
+        """Return where the item stands, as a 0-based line, and its title."""
+        lines = self.scenario.source.splitlines()
+        at = next((n for n, line in enumerate(lines) if line.startswith("scenario:")), 0)
+        return self.path, at, f"{self.scenario.title} [{self.name}]"
 
 
 class ScenarioFailed(Exception):  # noqa: N818  # read as a sentence in pytest's summary
@@ -129,8 +152,11 @@ class ScenarioFailed(Exception):  # noqa: N818  # read as a sentence in pytest's
         super().__init__(f"{first.law}: {first.text}")
 
     def text(self, overrides: list[str]) -> str:
-        """Return the report of the failure."""
+        """Return the report of the failure, its first line being what pytest's summary shows of it."""
+        from simkit.model.redact import redact  # lazy: as above
         from simkit.options import parse_overrides  # lazy: as above
         from simkit.reporters.text import ReportOptions, failure  # lazy: as above
 
-        return failure(self.result, ReportOptions(overrides=parse_overrides(overrides)))
+        # pytest prints the title above this, so the report's own line with it makes room.
+        _, _, report = failure(self.result, ReportOptions(overrides=parse_overrides(overrides))).partition("\n")
+        return f"{redact(str(self))}\n\n{report}"

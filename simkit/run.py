@@ -8,6 +8,7 @@ one finds.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -19,7 +20,7 @@ from typing import cast
 
 from simkit.checks.judge import judge, laws
 from simkit.contracts import Setting, Sim, Subject
-from simkit.errors import Problem, RunEndedError, ScenarioError, SubjectError, UsageError
+from simkit.errors import Problem, RunEndedError, ScenarioError, SubjectError, UsageError, WorldEndedError
 from simkit.extensions import find, names, nearest
 from simkit.kernel.survivors import place
 from simkit.kernel.world import World
@@ -110,7 +111,10 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
             sim.turn_ended("finished", result)
         world.recorder.record("subject", "subject.returned")
 
-    def raised(error: Exception) -> None:
+    def raised(error: BaseException) -> None:
+        # A cancellation or ``sys.exit`` is the subject's own; these three are not, and must get through.
+        if isinstance(error, (RunEndedError, WorldEndedError, KeyboardInterrupt)):
+            raise error
         where = _where(error)
         text = f"{type(error).__name__}: {error}"
         world.recorder.record("subject", "subject.raised", error=type(error).__name__, text=text, where=where)
@@ -118,13 +122,13 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
     async def coroutine() -> None:
         try:
             ended(await cast(Awaitable[object], agent.start(cast(Sim, sim))))
-        except Exception as error:  # noqa: BLE001  # whatever the subject raises is a finding about the subject
+        except BaseException as error:  # noqa: BLE001  # whatever comes out of the subject is a finding about it
             raised(error)
 
     def function() -> None:
         try:
             ended(agent.start(cast(Sim, sim)))
-        except Exception as error:  # noqa: BLE001  # as above
+        except BaseException as error:  # noqa: BLE001  # as above
             raised(error)
 
     return coroutine if _is_coroutine_function(agent.start) else function
@@ -194,7 +198,9 @@ def _setting(name: str, setting: Setting, value: object) -> object:
     """Return one setting in the form that the subject gets: durations as float seconds."""
     match setting.kind:
         case "duration" if isinstance(value, str):
-            return parse_duration(value) / NS_PER_S
+            # What is no duration is told below, with the name of the setting.
+            with contextlib.suppress(ValueError):
+                return parse_duration(value) / NS_PER_S
         case "count" if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return value
         case "count" if isinstance(value, str) and value.isdecimal():
@@ -211,7 +217,7 @@ def _setting(name: str, setting: Setting, value: object) -> object:
         "duration": "a number and a unit, such as 180s",
         "count": "a whole number of 0 or more",
         "flag": "true or false",
-        "choice": f"one of {', '.join(setting.choices)}",
+        "choice": f"a word that it knows{nearest(str(value), filter(None, setting.choices))}",
         "text": "text",
     }[setting.kind]
     raise ValueError(f"setting {name!r} is {value!r}, expected {expected}")

@@ -22,14 +22,22 @@ _EVENTS_MAX: Final = 3
 
 def _told(trace: Trace, kind: str, law: str, sentence: Callable[[Event], str]) -> Iterator[Finding | NotApplicable]:
     """Give a finding for each different sentence: a leak of a thousand equal tasks is one fault."""
+    if law == "no_orphans" and not _came_to_its_end(trace):
+        # Whoever was cut off in the middle has children that were cut off too: that is no fault of theirs.
+        yield NotApplicable(law=law, because="the subject did not come to its end, so nothing was left behind yet")
+        return
     groups: dict[str, list[Event]] = {}
     for event in trace.of(kind):
         groups.setdefault(sentence(event), []).append(event)
     for text, same in groups.items():
         many = f" ({len(same)} of them)" if len(same) > 1 else ""
         yield Finding(law=law, text=text + many, events=tuple(e.n for e in same[:_EVENTS_MAX]))
-    if not groups and not any(end.get("reason") in ("returned", "raised") for end in trace.of("run.end")):
+    if not groups and not _came_to_its_end(trace):
         yield NotApplicable(law=law, because="the subject did not come to its end, so nothing was left behind yet")
+
+
+def _came_to_its_end(trace: Trace) -> bool:
+    return any(end.get("reason") in ("returned", "raised") for end in trace.of("run.end"))
 
 
 # -- no_orphans ------------------------------------------------------------------------------------

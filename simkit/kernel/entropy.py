@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import random
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simkit.kernel.patches import Patches
@@ -42,10 +42,20 @@ class Entropy:
         def urandom(size: int, /) -> bytes:
             return self._bytes.randbytes(size) if threads.here() else real(size)
 
+        seeds = stream(self._seed, "random.Random")
+        real_seed = random.Random.seed
+
+        def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+            # C draws the seed of an unseeded generator from the machine.
+            real_seed(self, seeds.getrandbits(128) if a is None and threads.here() else a, version)
+
+        patches.set(random.Random, "seed", seed)
+        patches.set(random, "seed", random._inst.seed)  # the global generator
         patches.set(os, "urandom", urandom)
         patches.set(random, "_urandom", urandom)
         # uuid1 asks the operating system for a node and a time; without this it would take both from the machine.
         patches.set(uuid, "_generate_time_safe", None)
+        patches.set(uuid, "_last_timestamp", None)
         patches.set(uuid, "_node", self._bytes.getrandbits(48) | (1 << 40))
 
     def restore(self) -> None:

@@ -8,6 +8,7 @@ that is partly real is not the same twice, and nobody reads warnings.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _SOCKETS: Final = "use an asyncio client (its connections are simulated); blocking sockets are not simulated yet"
 _PROCESS: Final = "start it before the run, or give the agent a simulated tool in its place"
+# A real loop would wait in real time for a clock that only the world moves, which is for ever.
+_LOOP: Final = "give World.run a coroutine function; a second loop in a world is not simulated yet"
 
 # (owner, attribute, name to show, way round): the whole list of what is refused.
 REFUSED: Final[tuple[tuple[object, str, str, str], ...]] = (
@@ -29,12 +32,20 @@ REFUSED: Final[tuple[tuple[object, str, str, str], ...]] = (
     (socket.socket, "connect_ex", "socket.connect_ex", _SOCKETS),
     (socket.socket, "bind", "socket.bind", _SOCKETS),
     (socket.socket, "sendto", "socket.sendto", _SOCKETS),
+    (socket.socket, "sendmsg", "socket.sendmsg", _SOCKETS),
     (socket, "getaddrinfo", "socket.getaddrinfo", _SOCKETS),
     (socket, "gethostbyname", "socket.gethostbyname", _SOCKETS),
+    (socket, "gethostbyname_ex", "socket.gethostbyname_ex", _SOCKETS),
+    (socket, "gethostbyaddr", "socket.gethostbyaddr", _SOCKETS),
+    (socket, "getnameinfo", "socket.getnameinfo", _SOCKETS),
+    (asyncio, "new_event_loop", "asyncio.new_event_loop", _LOOP),
+    (asyncio.events, "new_event_loop", "asyncio.new_event_loop", _LOOP),
     (subprocess, "Popen", "subprocess.Popen", _PROCESS),
     (os, "system", "os.system", _PROCESS),
     (os, "fork", "os.fork", _PROCESS),
+    (os, "forkpty", "os.forkpty", _PROCESS),
     (os, "posix_spawn", "os.posix_spawn", _PROCESS),
+    (os, "posix_spawnp", "os.posix_spawnp", _PROCESS),
 )
 
 

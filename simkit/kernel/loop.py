@@ -63,8 +63,9 @@ class SimEventLoop(asyncio.BaseEventLoop):
         self._task_count = 0
         # The task that the loop was started for: when it is done the run is over, so it never counts as a survivor.
         self.main_task: asyncio.Task[Any] | None = None
-        # The thread that runs this loop; whoever hands it work wakes that thread.
+        # The thread that runs this loop; whoever hands it work while it idles wakes that thread.
         self._thread = world.threads.here()
+        self._idling = False
         world.loops.append(self)
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -141,11 +142,16 @@ class SimEventLoop(asyncio.BaseEventLoop):
         if not threads.runnable and deadline_ns is not None:
             event_ns = world.next_event_ns()
             if event_ns is None or event_ns > deadline_ns:
-                world.advance(deadline_ns)
+                # A timer may have been armed for an instant that was over already.
+                world.advance(max(deadline_ns, world.clock.now_ns))
                 world.step()
                 return
         assert self._thread is not None
-        threads.block(self._thread, deadline_ns, "the event loop's next event")
+        self._idling = True
+        try:
+            threads.block(self._thread, deadline_ns, "the event loop's next event")
+        finally:
+            self._idling = False
 
     def run_forever(self) -> None:
         """Run until ``stop``. The calling thread becomes the loop's thread."""
@@ -159,14 +165,17 @@ class SimEventLoop(asyncio.BaseEventLoop):
         self.main_task = self.create_task(main())
         return self.run_until_complete(self.main_task)
 
-    def deliver(self, callback: Callable[..., object], *args: object) -> None:
+    def deliver(self, callback: Callable[..., object], *args: object, context: Context | None = None) -> None:
         """Take an outside event (bytes, a lost connection) into the next round, as a selector would."""
-        self._ready.append(asyncio.Handle(callback, args, self))  # type: ignore[attr-defined]
+        self._ready.append(asyncio.Handle(callback, args, self, context))  # type: ignore[attr-defined]
         self._write_to_self()
 
     def _write_to_self(self) -> None:
-        """Wake the loop's thread: ``call_soon_threadsafe`` ends here."""
-        if self._thread is not None:
+        """Wake the loop's thread: ``call_soon_threadsafe`` ends here.
+
+        Only from the loop's own wait: a coroutine that blocks its thread in ``time.sleep`` or a lock sleeps on.
+        """
+        if self._idling and self._thread is not None:
             self.world.threads.wake(self._thread)
 
     def _process_events(self, event_list: object) -> None:
@@ -189,14 +198,19 @@ class SimEventLoop(asyncio.BaseEventLoop):
     ) -> asyncio.Task[Any]:
         """Return a task with a seeded hash, a name that is the same in every run, and its place of creation."""
         self._check_closed()  # type: ignore[attr-defined]
-        if self._task_factory is not None:  # type: ignore[attr-defined]
+        factory = self._task_factory  # type: ignore[attr-defined]
+        if factory is not None and factory is getattr(asyncio, "eager_task_factory", None):
+            more.setdefault("eager_start", True)
+        elif factory is not None:
             return super().create_task(coro, name=name, context=context, **more)
         self._task_count += 1
         # asyncio counts Task-1, Task-2 ... in the process; a world counts its own.
         label = f"Task-{self._task_count}" if name is None else str(name)
-        task = SimTask(coro, loop=self, name=label, context=context, **more)
+        task = SimTask.__new__(SimTask)
+        # Before asyncio sees the task: it puts it into sets at once, and an eager one runs at once.
         task._sim_hash = next(self._hashes)
         task.number, task.site = self._task_count, _caller()
+        task.__init__(coro, loop=self, name=label, context=context, **more)  # type: ignore[misc]  # see above
         if task._source_traceback:  # type: ignore[attr-defined]
             del task._source_traceback[-1]  # type: ignore[attr-defined]
         return task

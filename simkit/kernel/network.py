@@ -49,6 +49,32 @@ class Receiver(Protocol):
         ...
 
 
+class Backlog:
+    """Keeps what arrives until the real receiver takes it over."""
+
+    __slots__ = ("_arrivals",)
+
+    def __init__(self) -> None:
+        self._arrivals: list[Callable[[Receiver], None]] = []
+
+    def received(self, data: bytes) -> None:
+        """Keep the bytes."""
+        self._arrivals.append(lambda to: to.received(data))
+
+    def ended(self) -> None:
+        """Keep the end."""
+        self._arrivals.append(lambda to: to.ended())
+
+    def lost(self, error: OSError) -> None:
+        """Keep the error."""
+        self._arrivals.append(lambda to: to.lost(error))
+
+    def hand_over(self, receiver: Receiver) -> None:
+        """Give everything to who sits here now, in order."""
+        for arrival in self._arrivals:
+            arrival(receiver)
+
+
 # Says how an attempt to reach a port fails at a stage ("name" or "connect"), or None when it does not: at the first
 # "unknown_host", at the second "refused", "reset" or "timeout".
 Admit = Callable[[int, str], "str | None"]
@@ -73,7 +99,7 @@ class Host:
 class Endpoint:
     """One side of a connection."""
 
-    __slots__ = ("_network", "closed", "connection", "host", "peer", "port", "receiver", "side")
+    __slots__ = ("_ended", "_network", "closed", "connection", "host", "peer", "port", "receiver", "side")
 
     def __init__(self, network: Network, connection: int, side: str, host: Host, port: int) -> None:
         self._network = network
@@ -82,8 +108,10 @@ class Endpoint:
         self.host = host
         self.port = port
         self.closed = False
+        self._ended = False
         self.peer: Endpoint
-        self.receiver: Receiver
+        # Until somebody sits down here, what arrives is kept: a server may speak before the client has looked.
+        self.receiver: Receiver = Backlog()
 
     def send(self, data: bytes) -> None:
         """Send bytes; they arrive after the link's latency, in order."""
@@ -92,15 +120,16 @@ class Endpoint:
 
     def end(self) -> None:
         """Send no more (FIN), but go on receiving."""
-        if not self.closed:
+        if not self.closed and not self._ended:
+            self._ended = True
             self._network.later(self.peer._arrive_end)
 
     def close(self) -> None:
         """Close both ways: the other side sees an end, and a reset if it sends after it."""
         if not self.closed:
+            self.end()
             self.closed = True
             self._network.closed(self, "eof")
-            self._network.later(self.peer._arrive_end)
 
     def reset(self) -> None:
         """Break the connection at once (RST)."""
@@ -145,6 +174,8 @@ class Network:
     # -- names -----------------------------------------------------------------------------------------------------
     def declare(self, name: str) -> Host:
         """Return the host called ``name``, making it known to the network."""
+        # Names of hosts have no case, and what is dialled is looked up in lower case.
+        name = name.lower().rstrip(".")
         host = self._hosts.get(name)
         if host is None:
             host = Host(name, str(ipaddress.IPv4Address(_FIRST_ADDRESS + len(self._hosts))))
@@ -152,8 +183,9 @@ class Network:
         return host
 
     def adopt(self, other: Network) -> None:
-        """Take over the declared hosts of a former run's network."""
+        """Take over the declared hosts of a former run's network, who speaks for them, and the latency."""
         self._hosts, self._by_address = other._hosts, other._by_address
+        self.latency_ns, self.census = other.latency_ns, other.census
 
     def find(self, name: str, port: int) -> Host:
         """Return a declared host by name or address. Ends the run when there is none: no packet leaves the process."""

@@ -25,7 +25,8 @@ class Recorder:
     def record(self, actor: str, kind: str, **values: object) -> None:
         """Write one event at the present instant; nothing once the recorder is closed."""
         if not self._closed:
-            event = Event(len(self._events), self._clock.now_ns, actor, kind, {k: redact(v) for k, v in values.items()})
+            told = {name: redact(_copied(value)) for name, value in values.items()}
+            event = Event(len(self._events), self._clock.now_ns, actor, kind, told)
             self._events.append(event)
 
     def close(self) -> None:
@@ -36,3 +37,14 @@ class Recorder:
     def trace(self) -> Trace:
         """Everything recorded so far, as a value."""
         return Trace(tuple(self._events))
+
+
+def _copied(value: object) -> object:
+    """Return a copy of containers: a trace must not change when the agent goes on writing into what it told."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copied(item) for item in value]
+    if isinstance(value, tuple):
+        return tuple(_copied(item) for item in value)
+    return value

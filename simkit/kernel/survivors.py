@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from simkit.errors import RunEndedError, WorldEndedError
@@ -58,7 +59,8 @@ class Survivors:
         """Yield every task that is not done, in the order of creation; the main task of a loop is no survivor."""
         for loop in self._world.loops:
             pending: list[Any] = [t for t in asyncio.all_tasks(loop) if t is not loop.main_task]
-            yield from sorted(pending, key=lambda t: t.number)
+            # Tasks of a user's own factory carry no number.
+            yield from sorted(pending, key=lambda t: getattr(t, "number", 0))
 
     def threads(self) -> Iterator[tuple[str, str]]:
         """Yield name and wait of every living thread, idle workers of a loop's own pool excepted."""
@@ -66,7 +68,8 @@ class Survivors:
         for loop in self._world.loops:
             pool = loop._default_executor  # type: ignore[attr-defined]  # asyncio shuts it down with the loop
             if pool is not None:
-                idle.update(t.name for t in pool._threads)
+                frames = sys._current_frames()
+                idle.update(t.name for t in pool._threads if not _works(frames.get(t.ident)))
         yield from ((t.name, t.waits_for) for t in self._world.threads.alive() if t.name not in idle)
 
     def lost(self, context: dict[str, Any]) -> None:
@@ -131,9 +134,28 @@ class Survivors:
         except (RunEndedError, WorldEndedError, RuntimeError):
             # A task that will not end, or a loop that still runs in another thread: both were recorded as orphans.
             pass
-        for task in asyncio.all_tasks(loop):
-            task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own switch for this
+        left: list[Any] = sorted(asyncio.all_tasks(loop), key=lambda t: getattr(t, "number", 0))
         loop.close()
+        for task in left:
+            task._log_destroy_pending = False  # asyncio's own switch for this
+            _close(task.get_coro())
+
+
+def _close(coroutine: Any) -> None:
+    """End a coroutine that ignores its cancellation here, and not whenever its garbage is collected outside."""
+    try:
+        coroutine.close()
+    except (Exception, RunEndedError, WorldEndedError):  # noqa: BLE001  # its last words are no part of the run
+        pass
+
+
+def _works(frame: FrameType | None) -> bool:
+    """Say whether a pool's worker is in the middle of a job."""
+    while frame is not None:
+        if frame.f_code.co_name == "run" and frame.f_globals.get("__name__") == "concurrent.futures.thread":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def describe(task: asyncio.Task[Any]) -> tuple[str, str, str]:

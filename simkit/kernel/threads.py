@@ -35,6 +35,9 @@ _ident: Final = _thread.get_ident
 
 # How often a thread may block again while it is being ended, before it is left behind and named.
 _LAST_WORDS_MAX: Final = 100
+# How many turns threads get beside a main thread that has ended: two that hand a ball to and fro never stop.
+_TURNS_MAX: Final = 1_000
+_MADE_OUTSIDE: Final = "a Thread that was made outside the world is started inside it - make it inside the world"
 
 
 # Which simulated thread an operating-system thread is, over all worlds that run. Process-wide like the thread idents
@@ -125,7 +128,17 @@ class Threads:
 
     def block_for(self, me: SimThread, seconds: float | None, waits_for: str) -> None:
         """Block for at most this many virtual seconds; None waits for ever."""
-        self.block(me, None if seconds is None else self._world.clock.now_ns + to_ns(seconds), waits_for)
+        if seconds is None:
+            self.block(me, None, waits_for)
+            return
+        # Queues and conditions add up a float deadline and wait again until the clock reads no less: unless it is
+        # shown to them, they spin on the last bit of ``0.1 + 0.2``.
+        clock = self._world.clock
+        until = clock.seconds + seconds
+        deadline_ns = max(clock.now_ns + to_ns(seconds), to_ns(until))
+        self.block(me, deadline_ns, waits_for)
+        if clock.now_ns == deadline_ns == to_ns(until):
+            clock.show(until)
 
     def offer(self, me: SimThread) -> None:
         """Let every other runnable thread have a turn before ``me`` goes on."""
@@ -138,6 +151,15 @@ class Threads:
                 me.gate.acquire()
             self._raise_pending(me)
 
+    def settle(self) -> None:
+        """Let every thread that can go on at this instant do so, as it would beside a main thread that ends."""
+        me = self.here()
+        assert me is not None
+        for _ in range(_TURNS_MAX):
+            if not self.runnable:
+                break
+            self.offer(me)
+
     def _heir(self) -> SimThread:
         """Return who runs next, letting time pass until somebody can; the main thread hears of a run's end."""
         try:
@@ -146,6 +168,9 @@ class Threads:
         except RunEndedError as end:
             assert self.main is not None
             self.main.pending, self.main.awake = end, True
+            if self.main in self.runnable:
+                # The last event woke somebody just before the step that ended the run.
+                self.runnable.remove(self.main)
             return self.main
         if len(self.runnable) == 1:
             return self.runnable.popleft()
@@ -200,9 +225,10 @@ class Threads:
         me = self.here()
         assert me is self.main
         assert me is not None
-        for thread in list(self.alive()):
+        # The list itself and not a copy: a thread that is being ended may start another.
+        for thread in self._all:
             for _ in range(_LAST_WORDS_MAX):
-                if not thread.alive:
+                if thread is me or not thread.alive:
                     break
                 thread.pending = WorldEndedError()
                 self.wake(thread)
@@ -231,6 +257,7 @@ class Threads:
         # Without its C twin, threading.RLock is Python on top of the lock above.
         patches.set(threading, "_CRLock", None)
         patches.set(time, "sleep", sleep)
+        patches.set(threading, "excepthook", self._excepthook(threading.excepthook))
         # The C queue blocks where no baton can be handed on; the pure one is built from the primitives above.
         patches.set(queue, "SimpleQueue", queue._PySimpleQueue)  # type: ignore[attr-defined]  # not in typeshed
         # Names such as Thread-7 come from process-wide counters, and would differ from run to run.
@@ -240,6 +267,19 @@ class Threads:
             self._install_handles(patches)
         else:
             self._install_sentinels(patches)
+
+    def _excepthook(self, outer: Callable[[threading.ExceptHookArgs], object]) -> Callable[..., None]:
+        """Record what nobody caught in a thread; the end of its world is no error of the thread's."""
+
+        def excepthook(args: threading.ExceptHookArgs, /) -> None:
+            if self.here() is None or isinstance(args.exc_value, SystemExit):
+                outer(args)
+            elif not isinstance(args.exc_value, WorldEndedError):
+                name = getattr(args.thread, "name", "")
+                self._world.survivors.lost({"message": f"exception in thread {name}", "exception": args.exc_value})
+                outer(args)
+
+        return excepthook
 
     def _install_pool(self, patches: Patches) -> None:
         pool = sys.modules.get("concurrent.futures.thread")
@@ -261,6 +301,9 @@ class Threads:
         def start_new_thread(function: Callable[..., object], args: tuple[object, ...] = ()) -> int:
             if not self.here():
                 return _real_start(function, args)
+            started = getattr(getattr(function, "__self__", None), "_started", None)
+            if started is not None and not isinstance(started._cond._lock, SimLock):
+                raise NotSimulatedError(_MADE_OUTSIDE)
 
             def ended() -> None:
                 lock = sentinels.pop(_ident(), None)
@@ -284,9 +327,7 @@ class Threads:
             if not self.here():
                 return real_start(function, handle=handle, daemon=daemon)
             if not isinstance(handle, SimHandle):
-                raise NotSimulatedError(
-                    "a Thread that was made outside the world is started inside it - make it inside the world"
-                )
+                raise NotSimulatedError(_MADE_OUTSIDE)
             handle.ident = self.start(function, _name_of(function), handle.set_done)
             return handle
 
@@ -348,7 +389,8 @@ class SimLock:
 
     def release(self) -> None:
         """Give the lock back, to the longest waiter if there is one. Raises ``RuntimeError`` when it is not held."""
-        if _HERE.get(_ident()) is None and not self._locked:
+        if _HERE.get(_ident()) is None and (not self._locked or self._outside().locked()):
+            # Also where a former world left it held: it is the real lock that was taken out here.
             self._outside().release()
         elif not self._locked:
             raise RuntimeError("release unlocked lock")

@@ -13,9 +13,11 @@ import socket
 import ssl as ssl_module
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Literal
 
 from simkit.errors import NotSimulatedError
+from simkit.kernel.network import Backlog
 from simkit.kernel.sockets import SimSocket
 
 if TYPE_CHECKING:
@@ -39,7 +41,18 @@ class SimTransport(asyncio.Transport):
         self._protocol = protocol
         self._arrived: deque[Arrival] = deque()
         self._paused = self._draining = self._closing = self._lost_told = self._eof_sent = False
-        endpoint.receiver = self
+        # Nothing reaches the protocol before ``connection_made`` has been called.
+        self._begun = False
+        # What arrives is handed over in the context that opened the connection, as with a selector.
+        self._context = copy_context()
+        earlier, endpoint.receiver = endpoint.receiver, self
+        if isinstance(earlier, Backlog):
+            earlier.hand_over(self)
+
+    def begin(self) -> None:
+        """Start to hand over what arrives."""
+        self._begun = True
+        self._schedule()
 
     # -- from the network: never into the protocol directly -------------------------------------------------------
     def received(self, data: bytes) -> None:
@@ -59,9 +72,9 @@ class SimTransport(asyncio.Transport):
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._arrived and not self._paused and not self._draining:
+        if self._arrived and self._begun and not self._paused and not self._draining:
             self._draining = True
-            self._loop.deliver(self._drain)
+            self._loop.deliver(self._drain, context=self._context)
 
     def _drain(self) -> None:
         """Hand one arrival to the protocol in each round, as one ready socket event would."""
@@ -69,13 +82,30 @@ class SimTransport(asyncio.Transport):
         if self._paused or self._closing or not self._arrived:
             return
         arrival = self._arrived.popleft()
-        if isinstance(arrival, bytes):
-            self._give(arrival)
-        elif arrival == "end":
-            self._give_end()
-        else:
-            self._die(arrival)
+        try:
+            if isinstance(arrival, bytes):
+                self._give(arrival)
+            elif arrival == "end":
+                self._give_end()
+            else:
+                self._die(arrival)
+        except Exception as error:  # noqa: BLE001  # whatever a protocol raises ends its connection, as in asyncio
+            self._fail(error)
         self._schedule()
+
+    def _fail(self, error: Exception) -> None:
+        """Report a protocol that raised, and break its connection."""
+        self._loop.call_exception_handler(
+            {
+                "message": "Fatal error: protocol call failed.",
+                "exception": error,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+        if not self._closing:
+            self._endpoint.reset()
+            self._die(error)
 
     def _give(self, data: bytes) -> None:
         if isinstance(self._protocol, asyncio.BufferedProtocol):
@@ -239,7 +269,14 @@ async def _dial(loop: SimEventLoop, address: str, port: int) -> Endpoint:
             outcome.set_result(result)
 
     loop.world.network.connect(address, port, lambda result: loop.deliver(settle, result))
-    return await outcome
+    try:
+        return await outcome
+    except asyncio.CancelledError:
+        if outcome.done() and not outcome.cancelled() and outcome.exception() is None:
+            # Cancelled between the connection and the word of it.
+            outcome.result().receiver = _Nobody()
+            outcome.result().close()
+        raise
 
 
 def settle(waiter: asyncio.Future[None]) -> None:
@@ -252,8 +289,13 @@ async def _made(loop: SimEventLoop, protocol: asyncio.BaseProtocol, transport: S
     """Call ``connection_made`` in a round of its own, as stock transports do."""
     ready = loop.create_future()
     loop.call_soon(protocol.connection_made, transport)
+    loop.call_soon(transport.begin)
     loop.call_soon(settle, ready)
-    await ready
+    try:
+        await ready
+    except BaseException:
+        transport.close()
+        raise
 
 
 async def _made_over_tls(

@@ -11,9 +11,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
+import time
 from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
+
+from simkit.kernel.patches import Patches
+from simkit.model.duration import NS_PER_S
 
 if TYPE_CHECKING:
     from simkit.kernel.world import World
@@ -26,11 +30,12 @@ EPOCH_S: Final = int(STARTS.replace(tzinfo=datetime.UTC).timestamp())
 class _Shared:
     """The one start of freezegun in this process, its depth of use, and the world that it follows."""
 
-    __slots__ = ("api", "depth", "freezer", "world")
+    __slots__ = ("api", "depth", "freezer", "patches", "world")
 
     def __init__(self) -> None:
         self.api: Any = None
         self.freezer: Any = None
+        self.patches = Patches()
         self.depth = 0
         self.world: World | None = None
 
@@ -61,6 +66,11 @@ class WallClock:
                 _stop()
 
     @staticmethod
+    def follows_any() -> bool:
+        """Say whether a world runs at this moment, in any thread of this process."""
+        return _SHARED.world is not None
+
+    @staticmethod
     @contextlib.contextmanager
     def following(world: World) -> Iterator[None]:
         """Let the clocks of the threads of ``world`` show its time."""
@@ -76,19 +86,28 @@ def _start() -> None:
     from freezegun import api  # lazy: 80 ms, and only a run needs it
 
     _SHARED.api = api
-    api._get_module_attributes = _attributes_as_loaded
+    patches = _SHARED.patches
+    patches.set(api, "_get_module_attributes", _attributes_as_loaded)
+    patches.set(api, "_should_use_real_time", lambda: _SHARED.inside() is None)
+    patches.set(api, "_get_fake_monotonic", _monotonic)
+    patches.set(api, "_get_fake_monotonic_ns", _monotonic_ns)
+    # freezegun's own goes through a float, which holds no nanosecond of this century.
+    patches.set(api, "fake_time_ns", _time_ns)
     # No module is exempt: the exemptions exist for frozen clocks, and this one moves.
     _SHARED.freezer = api.freeze_time(STARTS, ignore=[])
     _SHARED.freezer.ignore = ()
     _SHARED.freezer.start()
     api.freeze_factories[-1] = _now  # type: ignore[call-overload]  # any callable that gives a datetime will do
-    api._get_fake_monotonic = _monotonic
-    api._get_fake_monotonic_ns = _monotonic_ns
 
 
 def _stop() -> None:
     _SHARED.freezer.stop()
     _SHARED.freezer = None
+    # A user who freezes time after us gets freezegun as it was.
+    _SHARED.patches.undo()
+    # freezegun leaves the name of a function behind that Python no longer has.
+    if vars(time).get("clock", time) is None:
+        del time.clock  # type: ignore[attr-defined]
 
 
 def _attributes_as_loaded(module: ModuleType) -> list[tuple[str, object]]:
@@ -115,6 +134,11 @@ def _monotonic() -> float:
 def _monotonic_ns() -> int:
     world = _SHARED.inside()
     return world.clock.now_ns if world is not None else int(_SHARED.api.real_monotonic_ns())
+
+
+def _time_ns() -> int:
+    world = _SHARED.inside()
+    return EPOCH_S * NS_PER_S + world.clock.now_ns if world is not None else int(_SHARED.api.real_time_ns())
 
 
 def frozen_by_user() -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from simkit.contracts import Strategy
@@ -44,6 +44,8 @@ STEPS_MAX: Final = 2_000_000
 # Production spends time while it spins: beyond this many steps at one instant, every further thousand costs 1 ms.
 SPIN_FREE_STEPS: Final = 10_000
 SPIN_STEPS_PER_MS: Final = 1_000
+# The agenda is swept of cancelled events when it has doubled since the last time, and is longer than this.
+_AGENDA_MIN: Final = 1_000
 
 
 class Entry:
@@ -77,7 +79,7 @@ class World:
     ) -> None:
         self.plan = plan if plan is not None else Plan(seed=seed)
         self._strategy = cast(Strategy, find("strategies", strategy))
-        self._horizon_ns = horizon_ns
+        self._horizon_start_ns = horizon_ns
         self._steps_max = steps_max
         self._running = False
         self._reset()
@@ -90,7 +92,9 @@ class World:
         self.survivors = Survivors(self)
         self.loops: list[SimEventLoop] = []
         self._agenda: list[tuple[int, int, Entry]] = []
+        self._agenda_max = _AGENDA_MIN
         self._sequence = 0
+        self._horizon_ns = self._horizon_start_ns
         self._steps = 0
         self._spin = 0
         self._end: RunEndedError | None = None
@@ -120,6 +124,10 @@ class World:
         """
         if self._running:
             raise UsageError("this world is running already - one world runs one main at a time")
+        if WallClock.follows_any():
+            raise UsageError(
+                "another world runs in this process - run one after the other, or in processes of their own"
+            )
         if self._used:
             self._renew()
         self._used = self._running = True
@@ -155,7 +163,11 @@ class World:
 
         loop = SimEventLoop(self) if inspect.iscoroutinefunction(main) else None
         try:
-            result = main() if loop is None else loop.run_main(main)
+            try:
+                result = main() if loop is None else loop.run_main(main)
+            finally:
+                if self._end is None:
+                    self.threads.settle()
             if self._end is not None:
                 raise self._end
             self.recorder.record("world", "run.end", reason="returned", text="")
@@ -175,8 +187,16 @@ class World:
     def call_at_ns(self, at_ns: int, action: Callable[[], object]) -> Entry:
         """Let ``action`` happen at this instant; events of one instant happen in the order of their arming."""
         entry = Entry(action)
+        if len(self._agenda) > self._agenda_max:
+            self._sweep()
         heappush(self._agenda, (max(at_ns, self.clock.now_ns), self.next_sequence(), entry))
         return entry
+
+    def _sweep(self) -> None:
+        """Drop cancelled events: each wait with a distant deadline leaves one behind when it is woken before."""
+        self._agenda[:] = [entry for entry in self._agenda if entry[2].action is not None]
+        heapify(self._agenda)
+        self._agenda_max = max(_AGENDA_MIN, 2 * len(self._agenda))
 
     def call_later_ns(self, delay_ns: int, action: Callable[[], object]) -> Entry:
         """Let ``action`` happen after this many nanoseconds."""
@@ -211,7 +231,8 @@ class World:
         at_ns = self.next_event_ns()
         if at_ns is None:
             raise self.end("deadlock", self.survivors.deadlock_text())
-        self.advance(at_ns)
+        # Spinning costs time, and may have carried the clock past an event that is only noticed now.
+        self.advance(max(at_ns, self.clock.now_ns))
         self.happen()
 
     def happen(self) -> None:

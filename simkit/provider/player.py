@@ -10,7 +10,6 @@ has.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, cast
@@ -204,31 +203,37 @@ class Provider:
 
     def _whole(self, conversation: Conversation, exchange: Exchange, reply: StreamReply) -> Play:
         """Play a timeline for a request that asked for no stream: silence, then one body."""
+        frames, pace_ns = self._frames(exchange, reply), 0
         for index, step in enumerate(reply.steps):
-            if isinstance(step, (Wait, Stall)):
-                self._record_silence(exchange, index, step.ns)
-                yield step.ns
-            elif isinstance(step, KeepAlive):
-                yield step.for_ns
-            elif isinstance(step, Disconnect):
-                self._hang_up(conversation, exchange, step)
-                return
-        exchange.told = [dict(f.about) for f in self._compile(exchange, reply)]
-        turn = turn_of(exchange.told)
+            match step:
+                case Pace():
+                    pace_ns = step.ns
+                case Wait() | Stall():
+                    self._record_silence(exchange, index, step.ns)
+                    yield step.ns
+                case KeepAlive():
+                    yield step.for_ns
+                case Disconnect():
+                    self._hang_up(conversation, exchange, step)
+                    return
+            # The model takes as long for an answer that is sent whole.
+            if pace_ns:
+                yield pace_ns * len(frames[index])
+        told = [dict(f.about) for step_frames in frames.values() for f in step_frames]
+        turn = turn_of(told)
         if turn.finish is None and not turn.done:
             yield FOREVER
+        exchange.told = told
         self._record_response(exchange, 200, None)
         body = exchange.dialect.whole(reply, exchange.request, number=exchange.number, created=self._created())
         headers = self._headers(exchange.number, _JSON)
         self._end(exchange, "complete")
         conversation.send_whole(200, headers, body)
 
-    def _compile(self, exchange: Exchange, reply: StreamReply) -> Sequence[Frame]:
-        return exchange.dialect.stream(reply, exchange.request, number=exchange.number, created=self._created())
-
     def _frames(self, exchange: Exchange, reply: StreamReply) -> dict[int, list[Frame]]:
         by_step: dict[int, list[Frame]] = defaultdict(list)
-        for frame in self._compile(exchange, reply):
+        created = self._created()
+        for frame in exchange.dialect.stream(reply, exchange.request, number=exchange.number, created=created):
             by_step[frame.step].append(frame)
         return by_step
 
@@ -342,9 +347,10 @@ def _serve_fixed(world: World, name: str, reply: Reply) -> None:
             path=request.path,
             status=reply.status,
         )
-        headers = {"content-type": "text/plain; charset=utf-8", **reply.headers}
+        headers = {"content-type": "text/plain; charset=utf-8"}
         if reply.retry_after is not None:
             headers["retry-after"] = reply.retry_after
+        headers.update((name.lower(), value) for name, value in reply.headers.items())
         conversation.send_whole(reply.status, headers, (reply.body or reply.error or "").encode())
 
     def admit(port: int, stage: str) -> str | None:

@@ -68,7 +68,13 @@ def _last_message(request: CompletionRequest) -> str:
     messages = request.body.get("messages")
     if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
         return "none"
-    content = messages[-1].get("content")
-    text = content if isinstance(content, str) else ""
+    text = _text(messages[-1].get("content"))
     excerpt = text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."
     return f"{messages[-1].get('role')}: {excerpt!r}"
+
+
+def _text(content: object) -> str:
+    """Return the text of a message, which some agents send in parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""

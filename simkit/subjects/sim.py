@@ -8,6 +8,7 @@ hides the races that production has. Fixtures that return at once were refused f
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -126,7 +127,7 @@ class ScenarioTool:
     async def __call__(self, **arguments: object) -> object:
         """Run in virtual time. Raises ``RuntimeError`` with the scenario's text where it says that the tool raises."""
         run, spec = self._next_run(), self._spec
-        self._record("tool", "tool.start", run=run, tool=spec.name, args=arguments)
+        self._record("tool", "tool.start", run=run, tool=spec.name, args=copy.deepcopy(arguments))
         try:
             await _pass(spec.takes_ns)
         except asyncio.CancelledError:
@@ -136,7 +137,8 @@ class ScenarioTool:
             self._record("tool", "tool.end", run=run, tool=spec.name, outcome="error", result=spec.raises)
             raise RuntimeError(spec.raises)
         self._record("tool", "tool.end", run=run, tool=spec.name, outcome="ok", result=spec.returns)
-        return spec.returns
+        # A copy: what the subject does to it must reach neither the trace nor the next run.
+        return copy.deepcopy(spec.returns)
 
 
 async def _pass(ns: int) -> None:

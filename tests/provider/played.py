@@ -7,7 +7,7 @@ clock.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from textwrap import dedent
 from typing import Any
 
@@ -73,17 +73,15 @@ def _piece(chunk: Any) -> object:
     return f"finish {choice.finish_reason}" if choice.finish_reason else choice.delta.content
 
 
-def told(result: Result, *names: str) -> list[tuple[object, ...]]:
+def told(result: Result) -> list[tuple[object, ...]]:
     """What the client noted: seconds, and the value."""
     return [(e.at_ns / NS_PER_S, e.get("piece") or e.get("how") or "") for e in result.trace.of("note")]
 
 
-def events(result: Result, **kinds: Sequence[str] | str) -> list[tuple[object, ...]]:
+def events(result: Result, **kinds: str) -> list[tuple[object, ...]]:
     """The events of these kinds: seconds, kind, and the values that are named for the kind (``stream_end="how"``)."""
-    wanted = {k.replace("_", "."): v.split() if isinstance(v, str) else v for k, v in kinds.items()}
-    return [
-        (e.at_ns / NS_PER_S, e.kind, *(e.get(name) for name in wanted[e.kind])) for e in result.trace.of(*wanted)
-    ]
+    wanted = {kind.replace("_", "."): names.split() for kind, names in kinds.items()}
+    return [(e.at_ns / NS_PER_S, e.kind, *(e.get(name) for name in wanted[e.kind])) for e in result.trace.of(*wanted)]
 
 
 def last_word(result: Result) -> tuple[object, object]:

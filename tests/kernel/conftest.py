@@ -1,0 +1,15 @@
+"""One start of the clocks for each file of tests: a start scans every loaded module, which costs more than a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from simkit.kernel.wallclock import WallClock
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clocks() -> Iterator[None]:
+    with WallClock.held():
+        yield

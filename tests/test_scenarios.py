@@ -1,0 +1,80 @@
+"""The corpus: every scenario passes, and fails under each flaw that it is there to catch, for the law that breaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from simkit.model.duration import format_instant
+from simkit.model.plan import Plan
+from simkit.model.scenario import Scenario
+from simkit.model.verdict import Result, Verdict
+from simkit.run import load, run_once
+from simkit.subjects.flawed import FLAWS
+
+FOLDER: Final = Path(__file__).parent.parent / "scenarios"
+CASES: Final = tuple(case for path in sorted(FOLDER.rglob("*.sim.yaml")) for case in load(path))
+CAUGHT: Final = [(case, flaw) for case in CASES for flaw in case.catches]
+
+
+def run(case: Scenario, flaw: str = "") -> Result:
+    return run_once(replace(case, settings={**case.settings, "flaw": flaw}), Plan())
+
+
+def short(value: object) -> str:
+    return f"{Path(value.file).name}::{value.case}" if isinstance(value, Scenario) else str(value)
+
+
+def named(name: str, row: str = "run") -> Scenario:
+    (case,) = [c for c in CASES if Path(c.file).name == f"{name}.sim.yaml" and c.case == row]
+    return case
+
+
+@pytest.mark.parametrize("case", CASES, ids=short)
+def test_the_scenario_passes(case: Scenario) -> None:
+    result = run(case)
+    assert ([f.text for f in result.findings], result.verdict) == ([], Verdict.PASS)
+
+
+@pytest.mark.parametrize(("case", "flaw"), CAUGHT, ids=short)
+def test_the_scenario_fails_under_the_flaw_that_it_catches_for_the_laws_that_the_flaw_breaks(
+    case: Scenario, flaw: str
+) -> None:
+    result = run(case, flaw)
+    broken = {finding.law for finding in result.findings}
+    assert (result.verdict, [law for law in FLAWS[flaw].flaw.breaks if law not in broken]) == (Verdict.FAIL, [])
+
+
+def test_every_flaw_is_caught_by_a_scenario() -> None:
+    assert sorted(set(FLAWS) - {flaw for _, flaw in CAUGHT}) == []
+
+
+def test_every_scenario_says_which_question_it_asks_and_has_a_comment_for_its_reader() -> None:
+    assert [c.file for c in CASES if not c.title or not c.source.startswith("# ")] == []
+
+
+STALLS: Final = [
+    named("stall_mid_tool_call", "181s"),
+    named("stall_mid_tool_call", "10m"),
+    named("stall_with_keepalives"),
+]
+
+
+@pytest.mark.parametrize("case", STALLS, ids=short)
+def test_the_idle_deadline_fires_at_its_exact_instants(case: Scenario) -> None:
+    told = [
+        (format_instant(e.at_ns), e.get("name") or e.get("how") or e.kind)
+        for e in run(case).trace.of("note", "stream.end", "tool.start", "turn.end")
+        if e.get("name") in (None, "idle_deadline", "continuation")
+    ]
+    given_up = ["client_closed", "idle_deadline", "continuation"]
+    assert told == [
+        *(("180.000s", what) for what in given_up),
+        *(("360.000s", what) for what in given_up),
+        *(("540.000s", what) for what in [*given_up, "complete", "tool.start"]),
+        ("540.020s", "complete"),
+        ("540.020s", "turn.end"),
+    ]
