@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         SubjectError,
         UsageError,
     )
-    from simkit.kernel.world import World
+    from simkit.kernel.world import World, new_event_loop
     from simkit.model.plan import Plan
     from simkit.model.scenario import Scenario
     from simkit.model.trace import Event, Trace
@@ -59,6 +59,7 @@ _HOMES: Final[dict[str, str]] = {
     "Verdict": "simkit.model.verdict",
     "World": "simkit.kernel.world",
     "load": "simkit.run",
+    "new_event_loop": "simkit.kernel.world",
     "run_scenario": "simkit.run",
 }
 
@@ -78,6 +79,7 @@ __all__ = [  # the order of the table above
     "Verdict",
     "World",
     "load",
+    "new_event_loop",
     "run_scenario",
 ]
 

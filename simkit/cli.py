@@ -11,13 +11,13 @@ verdict is UNKNOWN; 130 Ctrl-C; 141 the reader of the output went away, as other
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import errno
 import os
 import signal
 import sys
 import time
+from _thread import allocate_lock, start_new_thread
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -215,12 +215,12 @@ class _Session:
 
     def play(self) -> None:
         """Run the cases in order, until the last or until Ctrl-C."""
-        from simkit.kernel.wallclock import WallClock  # lazy: as above
+        from simkit.kernel.machine import MACHINE  # lazy: as above
         from simkit.run import run_once  # lazy: as above
 
         try:
             # Clocks are replaced once for all cases: that costs more than a case.
-            with self._ctrl_c(), WallClock.held():
+            with self._ctrl_c(), MACHINE.held():
                 for case in self.cases:
                     result = run_once(case, self.plan, subject=self.subject)
                     if self.interrupted:
@@ -260,7 +260,7 @@ class _Session:
             yield
             return
         # Whoever takes it says the last words: this thread, or the one that waits for it to come to an end.
-        last_words = _thread.allocate_lock()
+        last_words = allocate_lock()
 
         def end_anyway() -> None:
             time.sleep(_GRACE_S)
@@ -272,8 +272,8 @@ class _Session:
 
         def interrupt(signum: int, frame: FrameType | None) -> None:
             self.interrupted = True
-            # Not of ``threading``: inside a world that is simulated, and this one waits in real time.
-            _thread.start_new_thread(end_anyway, ())
+            # The name bound at the top is the real one: inside a world, others are simulated.
+            start_new_thread(end_anyway, ())
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGINT, interrupt)

@@ -191,13 +191,21 @@ class Law:
 
 
 # -- strategies and reporters ---------------------------------------------------------------------------------------
+class Chooser(Protocol):
+    """Makes the choices of one run."""
+
+    def choose(self, kind: str, count: int) -> int:
+        """Return which of ``count`` possibilities happens, 0 being the default of production."""
+        ...
+
+
 class Strategy(Protocol):
     """Makes the choices that a plan leaves open."""
 
     name: str
 
-    def choose(self, label: str, count: int) -> int:
-        """Return which of ``count`` possibilities happens, 0 being the default of production."""
+    def begin(self, seed: int) -> Chooser:
+        """Return the chooser of one run, whose choices depend on the seed and on nothing else."""
         ...
 
 

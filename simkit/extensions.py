@@ -26,6 +26,7 @@ BUILT_IN: Final[dict[str, dict[str, str]]] = {
     },
     "strategies": {
         "fifo": "simkit.strategies.fifo:FIFO",
+        "uniform": "simkit.strategies.uniform:UNIFORM",
     },
     "reporters": {
         "text": "simkit.reporters.text:TEXT",

@@ -66,10 +66,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if not isinstance(item, ScenarioItem):
         return (yield)
     if _CLOCKS not in item.session.stash:
-        from simkit.kernel.wallclock import WallClock  # lazy: most suites that load this run no scenario
+        from simkit.kernel.machine import MACHINE  # lazy: most suites that load this run no scenario
 
         item.session.stash[_CLOCKS] = contextlib.ExitStack()
-        item.session.stash[_CLOCKS].enter_context(WallClock.held())
+        item.session.stash[_CLOCKS].enter_context(MACHINE.held())
     try:
         return (yield)
     finally:

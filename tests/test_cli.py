@@ -119,7 +119,7 @@ def test_without_arguments_it_says_what_it_can_do() -> None:
         (["gone.sim.yaml"], "no such file or folder: 'gone.sim.yaml'"),
         (["--set", "flaw"], "'flaw' is not a setting"),
         (["--set", "flaw=stub_finsh_stop", "--subject", "agent"], "did you mean 'stub_finish_stop'?"),
-        (["--plan", "foo"], "'foo' is not a plan: expected seed=NUMBER, such as seed=7"),
+        (["--plan", "foo"], "'foo' is not a plan: expected seed=NUMBER first, such as seed=7"),
         (["--subject", "agnt"], "no subject is called 'agnt' - did you mean 'agent'?"),
         (["--trace", "no/such/folder"], "the trace cannot be written to 'no/such/folder'"),
         (["--trace", "a.sim.yaml"], "the trace would overwrite the scenario 'a.sim.yaml'"),

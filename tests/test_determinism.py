@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from simkit.kernel.wallclock import WallClock
+from simkit.kernel.machine import MACHINE
 from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
 from simkit.reporters.jsonl import JSONL
@@ -25,7 +25,7 @@ HASH_SEEDS: Final = ("0", "1", "random")
 
 @pytest.fixture(autouse=True, scope="module")
 def one_start_of_the_wall_clock() -> Iterator[None]:
-    with WallClock.held():
+    with MACHINE.held():
         yield
 
 

@@ -290,11 +290,7 @@ def every_lazy_import_has_its_reason(root: Path) -> list[str]:
 
 def the_front_door_is_narrow(root: Path) -> list[str]:
     names = _exports(read_house(root)["simkit"])
-    faults = (
-        []
-        if 0 < len(names) < NAMES_MAX
-        else [f"simkit exports {len(names)} names, expected 1 to {NAMES_MAX - 1}"]
-    )
+    faults = [] if 0 < len(names) < NAMES_MAX else [f"simkit exports {len(names)} names, expected 1 to {NAMES_MAX - 1}"]
     return faults + [f"simkit exports {n!r} twice" for n in sorted(set(names)) if names.count(n) > 1]
 
 
@@ -308,11 +304,7 @@ def _exports(front_door: Module) -> list[str]:
 
 def nobody_uses_private_pytest(root: Path) -> list[str]:
     name = "_pytest"
-    trees = [
-        (f, _tree(f.read_text("utf-8")))
-        for d in ("simkit", "tests")
-        for f in sorted((root / d).rglob("*.py"))
-    ]
+    trees = [(f, _tree(f.read_text("utf-8"))) for d in ("simkit", "tests") for f in sorted((root / d).rglob("*.py"))]
     return [
         f"{file.relative_to(root)}:{node.lineno} imports {name}"
         for file, tree in trees
@@ -342,16 +334,12 @@ def _questions(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 if what in CLOCK.get(owner, ()):
                     yield node.lineno, f"{owner}.{what}"
             case ast.ImportFrom(module=str(owner), names=aliases):
-                yield from (
-                    (node.lineno, f"{owner}.{a.name}") for a in aliases if a.name in CLOCK.get(owner, ())
-                )
+                yield from ((node.lineno, f"{owner}.{a.name}") for a in aliases if a.name in CLOCK.get(owner, ()))
 
 
 def the_top_holds_what_is_listed(root: Path) -> list[str]:
     found = sorted(p.name for p in root.iterdir())
-    return [
-        f"{name!r} has no place at the top" for name in found if name not in TOP and not _ignored(root, name)
-    ]
+    return [f"{name!r} has no place at the top" for name in found if name not in TOP and not _ignored(root, name)]
 
 
 def no_word_stands_that_must_not(root: Path) -> list[str]:
@@ -568,9 +556,7 @@ def test_a_planted_cycle_is_named(copy: Path) -> None:
 
 
 def test_a_front_door_that_is_too_wide_is_named(copy: Path) -> None:
-    (copy / "simkit" / "__init__.py").write_text(
-        f"__all__ = {[f'Name{n}' for n in range(25)] + ['Name1']}\n", "utf-8"
-    )
+    (copy / "simkit" / "__init__.py").write_text(f"__all__ = {[f'Name{n}' for n in range(25)] + ['Name1']}\n", "utf-8")
     assert the_front_door_is_narrow(copy) == [
         "simkit exports 26 names, expected 1 to 24",
         "simkit exports 'Name1' twice",

@@ -149,9 +149,7 @@ class HttpConnection:
 
     def _complete(self) -> Request:
         assert self._request is not None
-        headers = tuple(
-            (name.decode("ascii"), value.decode("latin-1")) for name, value in self._request.headers
-        )
+        headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in self._request.headers)
         method, target = self._request.method.decode("ascii"), self._request.target.decode("latin-1")
         return Request(method, target, headers, bytes(self._body))
 

@@ -66,9 +66,7 @@ class OpenAIChat:
         """Understand a request body, or refuse it as the API does."""
         return read_request(body)
 
-    def stream(
-        self, reply: StreamReply, request: CompletionRequest, *, number: int, created: int
-    ) -> Sequence[Frame]:
+    def stream(self, reply: StreamReply, request: CompletionRequest, *, number: int, created: int) -> Sequence[Frame]:
         """Compile a timeline to frames."""
         return list(_frames(moves(reply.steps, number), _Chunks(request, number, created)))
 

@@ -162,8 +162,7 @@ def _unanswered(place: int, waiting: Mapping[str, None]) -> Iterator[Refusal]:
     if waiting:
         yield refusal(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-            "'tool_call_id'. The following tool_call_ids did not have response messages: "
-            + ", ".join(waiting),
+            "'tool_call_id'. The following tool_call_ids did not have response messages: " + ", ".join(waiting),
             f"messages.[{place}].role",
         )
 

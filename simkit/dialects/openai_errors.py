@@ -38,9 +38,7 @@ _BY_STATUS: Final[dict[int, Row]] = {
     409: Row(INVALID, None, "The resource was changed by another request."),
     413: Row(INVALID, None, "The request body is too large."),
     422: Row(INVALID, None, "The request could not be processed."),
-    429: Row(
-        "tokens", "rate_limit_exceeded", "Rate limit reached on tokens per min (TPM). Please try again later."
-    ),
+    429: Row("tokens", "rate_limit_exceeded", "Rate limit reached on tokens per min (TPM). Please try again later."),
     500: Row("server_error", None, "The server had an error while processing your request."),
     502: Row("cf_bad_gateway", 502, "Bad gateway."),
     503: Row("cf_service_unavailable", 503, "Service Unavailable."),

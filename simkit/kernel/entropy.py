@@ -2,20 +2,30 @@
 
 The idea: whoever asks for a random number inside a world gets it from a stream that the seed and the stream's
 name decide, so an SDK's retry jitter is the same in every run of a plan. The constraint: two rooms never share
-a stream, or a draw more in one would shift the other. Seeding the global generator alone was refused:
-``os.urandom``, ``uuid`` and ``secrets`` do not read it.
+a stream, or a draw more in one would shift the other; and the process's own generator is never touched. Seeding
+``random`` itself was refused: other threads draw from it too, and ``os.urandom``, ``uuid`` and ``secrets`` do
+not read it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from simkit.kernel.threads import running_world
 
 if TYPE_CHECKING:
     from simkit.kernel.patches import Patches
-    from simkit.kernel.threads import Threads
+
+_real_urandom: Final = os.urandom
+_real_seed: Final = random.Random.seed
+# A node in the space that RFC 9562 leaves to random nodes (the multicast bit is set), the same on every machine.
+_NODE: Final = 0x010000000000 | 0x51_4B_49_54
 
 
 def stream(seed: int, name: str) -> random.Random:
@@ -23,41 +33,85 @@ def stream(seed: int, name: str) -> random.Random:
     return random.Random(f"simkit:{seed}:{name}")
 
 
-class Entropy:
-    """Seeds what the standard library offers as chance, for the time of one run."""
+def hashes(seed: int) -> Iterator[int]:
+    """Yield the hashes of tasks and futures, spread over the table sizes of small sets.
 
-    __slots__ = ("_bytes", "_seed", "_state")
+    From a hash function and not from ``random``: a loop is made for every run, and seeding a generator costs as much as
+    an empty run.
+    """
+    count = 0
+    while True:
+        block = hashlib.blake2b(b"simkit:%d:hash:%d" % (seed, count)).digest()
+        for start in range(0, len(block), 8):
+            yield int.from_bytes(block[start : start + 8], "big") >> 3
+        count += 1
+
+
+class Entropy:
+    """The streams of one world that stand for what the standard library offers as chance. Made when first asked for."""
+
+    __slots__ = ("_bytes", "_random", "_seed")
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._bytes = stream(seed, "os.urandom")
-        self._state: object = None
+        self._random: random.Random | None = None
+        self._bytes: random.Random | None = None
 
-    def install(self, patches: Patches, threads: Threads) -> None:
-        """Seed the global generator and serve ``os.urandom`` (and with it uuid and secrets) from a stream."""
-        self._state = random.getstate()
-        random.seed(f"simkit:{self._seed}:random")
-        real = os.urandom
+    @property
+    def random(self) -> random.Random:
+        """What the functions of the module ``random`` draw from."""
+        if self._random is None:
+            self._random = stream(self._seed, "random")
+        return self._random
 
-        def urandom(size: int, /) -> bytes:
-            return self._bytes.randbytes(size) if threads.here() else real(size)
+    def urandom(self, size: int) -> bytes:
+        """What ``os.urandom`` (and with it uuid and secrets) gives."""
+        if self._bytes is None:
+            self._bytes = stream(self._seed, "os.urandom")
+        return self._bytes.randbytes(size)
 
-        seeds = stream(self._seed, "random.Random")
-        real_seed = random.Random.seed
 
-        def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-            # C draws the seed of an unseeded generator from the machine.
-            real_seed(self, seeds.getrandbits(128) if a is None and threads.here() else a, version)
+def _urandom(size: int, /) -> bytes:
+    world = running_world()
+    return _real_urandom(size) if world is None else world.entropy.urandom(size)
 
-        patches.set(random.Random, "seed", seed)
-        patches.set(random, "seed", random._inst.seed)  # the global generator
-        patches.set(os, "urandom", urandom)
-        patches.set(random, "_urandom", urandom)
-        # uuid1 asks the operating system for a node and a time; without this it would take both from the machine.
-        patches.set(uuid, "_generate_time_safe", None)
-        patches.set(uuid, "_last_timestamp", None)
-        patches.set(uuid, "_node", self._bytes.getrandbits(48) | (1 << 40))
 
-    def restore(self) -> None:
-        """Give the global generator its state from before the run."""
-        random.setstate(self._state)  # type: ignore[arg-type]  # what getstate gave
+def _drawing(name: str, real: Callable[..., object]) -> Callable[..., object]:
+    """Return the function ``random.name`` that draws from the stream of the world it is called in."""
+
+    def draw(*args: Any, **kwargs: Any) -> object:
+        world = running_world()
+        return real(*args, **kwargs) if world is None else getattr(world.entropy.random, name)(*args, **kwargs)
+
+    draw.__name__ = draw.__qualname__ = name
+    return draw
+
+
+def _seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+    """A generator that is made without a seed takes one from the world instead of from the machine."""
+    world = running_world()
+    if a is None and world is not None and not isinstance(self, random.SystemRandom):
+        a = int.from_bytes(world.entropy.urandom(32), "big")
+    _real_seed(self, a, version)
+
+
+def fakes() -> dict[object, object]:
+    """Return what is replaced under every alias: ``os.urandom`` and the module-level functions of ``random``."""
+    bound = {
+        name: value
+        for name, value in vars(random).items()
+        if isinstance(value, MethodType) or getattr(value, "__self__", None) is vars(random)["_inst"]
+    }
+    return {_real_urandom: _urandom, **{real: _drawing(name, real) for name, real in bound.items()}}
+
+
+def install(patches: Patches) -> None:
+    """Replace what is an attribute and no alias."""
+    patches.set(random.Random, "seed", _seed)
+    # uuid1 asks the operating system for a node.
+    patches.set(uuid, "_node", _NODE)
+
+
+def install_for_run(patches: Patches) -> None:
+    """Forget when uuid1 was asked last: it never gives a time twice, and every run begins at the same one."""
+    patches.set(uuid, "_last_timestamp", None)

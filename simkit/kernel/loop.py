@@ -1,10 +1,11 @@
-"""The event loop: asyncio's own, with only the selector cut away.
+"""The event loop: asyncio's own selector loop, with a simulated selector.
 
-The idea: ``asyncio.BaseEventLoop`` holds all of asyncio's promises (tasks, debug mode, async generator hooks,
-executors, exception handler) in Python, so this class replaces where it waits and where it keeps timers, and
-nothing else. The constraint: an order that this loop produces, stock asyncio can produce; callbacks of one
-iteration keep their order, bytes come before timers of the same instant. A loop written from scratch was
-refused: every peer that did it lost parts of the contract that the standard library's own tests check.
+The idea: ``asyncio.SelectorEventLoop`` holds all of asyncio's promises in Python (tasks, debug mode, async
+generator hooks, executors, transports, servers, TLS, datagrams), so this class replaces where it waits and
+where it keeps timers, and nothing else. The constraint: an order that this loop produces, stock asyncio can
+produce; callbacks of one iteration keep their order, bytes come before timers of the same instant. A loop
+written from scratch was refused: every peer that did it lost parts of the contract that the standard library's
+own tests check.
 """
 
 from __future__ import annotations
@@ -12,21 +13,25 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import events, futures, tasks
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from simkit.errors import NotSimulatedError
+from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
 from simkit.kernel.clock import to_ns
-from simkit.kernel.entropy import stream
+from simkit.kernel.entropy import hashes
+from simkit.kernel.selector import SimSelector
 
 if TYPE_CHECKING:
+    from simkit.kernel.threads import SimThread
     from simkit.kernel.world import World
 
 # The heap is swept when more than this many of its timers, and more than half of them, were cancelled.
 _CANCELLED_MAX: Final = 100
+# How many later timers and events a late poll may take in: the more, the wider every exploration.
+_LATE_MAX: Final = 4
 
 
 class SimTask(tasks.Task[Any]):
@@ -50,22 +55,25 @@ class SimFuture(futures.Future[Any]):
         return self._sim_hash
 
 
-class SimEventLoop(asyncio.BaseEventLoop):
-    """An event loop that waits in virtual time. Made inside a world, it joins that world."""
+class SimEventLoop(asyncio.SelectorEventLoop):
+    """An event loop that waits in virtual time."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
         self.world = world
         self._clock = world.clock
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._cancelled_timers = 0
-        self._hashes = _hashes(world)
+        self._hashes = hashes(world.plan.seed)
         self._task_count = 0
         # The task that the loop was started for: when it is done the run is over, so it never counts as a survivor.
         self.main_task: asyncio.Task[Any] | None = None
         # The thread that runs this loop; whoever hands it work while it idles wakes that thread.
-        self._thread = world.threads.here()
+        self._thread: SimThread | None = None
         self._idling = False
+        # A byte came just before a timer of the same instant: the timer waits for the next round.
+        self._hold_timers = False
+        self._simulated = SimSelector(world.network, self._write_to_self)
+        super().__init__(self._simulated)
         world.loops.append(self)
 
     # -- time ----------------------------------------------------------------------------------------------------
@@ -110,15 +118,32 @@ class SimEventLoop(asyncio.BaseEventLoop):
 
     # -- one round -------------------------------------------------------------------------------------------------
     def _run_once(self) -> None:
-        """Wait until there is work, move due timers to the ready queue, run what was ready at that point."""
-        ready, timers, clock = self._ready, self._timers, self._clock  # type: ignore[attr-defined]
+        """Wait until there is work, take ready sockets and due timers into the ready queue, run what it holds."""
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
         if self._cancelled_timers:
             self._sweep()
-        if ready or self._stopping:  # type: ignore[attr-defined]
+        if ready or self._stopping or self._simulated.anybody:  # type: ignore[attr-defined]
             self.world.breathe()
         else:
             self._idle(timers[0][0] if timers else None)
-        now_ns = clock.now_ns
+        if self._simulated.anybody:
+            self._process_events(self._simulated.ready())  # type: ignore[attr-defined]
+        if timers:
+            self._take_due_timers()
+        order_any = self.world.order_any
+        for _ in range(len(ready)):
+            handle = self._pick(ready) if order_any and len(ready) > 1 else ready.popleft()
+            if not handle._cancelled:
+                self._current_handle = handle
+                handle._run()
+        self._current_handle = None
+        handle = None  # a handle kept in this frame would keep its task alive while the loop waits
+
+    def _take_due_timers(self) -> None:
+        timers, clock, now_ns = self._timers, self._clock, self._clock.now_ns
+        if self._hold_timers:
+            self._hold_timers = False
+            return
         while timers and timers[0][0] <= now_ns:
             at_ns, _, timer = heappop(timers)
             timer._scheduled = False  # type: ignore[attr-defined]
@@ -127,14 +152,14 @@ class SimEventLoop(asyncio.BaseEventLoop):
                 continue
             if at_ns == now_ns:
                 clock.show(timer._when)  # type: ignore[attr-defined]
-            ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:
-                self._current_handle = handle
-                handle._run()
-        self._current_handle = None
-        handle = None  # a handle kept in this frame would keep its task alive while the loop waits
+            self._ready.append(timer)  # type: ignore[attr-defined]
+
+    def _pick(self, ready: Any) -> asyncio.Handle:
+        """Take any of the ready handles: an order that asyncio does not produce, for ``order: any``."""
+        index = self.world.choose("order", [str(i) for i in range(len(ready))])
+        handle: asyncio.Handle = ready[index]
+        del ready[index]
+        return handle
 
     def _idle(self, deadline_ns: int | None) -> None:
         """Wait for a timer, for the network or for another thread."""
@@ -143,8 +168,9 @@ class SimEventLoop(asyncio.BaseEventLoop):
             event_ns = world.next_event_ns()
             if event_ns is None or event_ns > deadline_ns:
                 # A timer may have been armed for an instant that was over already.
-                world.advance(max(deadline_ns, world.clock.now_ns))
-                world.step()
+                self._reach(max(deadline_ns, world.clock.now_ns))
+                return
+            if world.explores and self._timer_first(event_ns, deadline_ns):
                 return
         assert self._thread is not None
         self._idling = True
@@ -153,33 +179,109 @@ class SimEventLoop(asyncio.BaseEventLoop):
         finally:
             self._idling = False
 
+    # -- what can vary around a deadline ---------------------------------------------------------------------------
+    def _reach(self, deadline_ns: int) -> None:
+        """Let time pass up to a timer, or, where the plan says so, beyond it: a loop that polls late."""
+        world = self.world
+        if world.jitter_ns:
+            deadline_ns = self._late(deadline_ns)
+        world.advance(deadline_ns)
+        world.step()
+
+    def _late(self, deadline_ns: int) -> int:
+        """Choose how late the loop polls: at its timer, or at one of the next instants within the window."""
+        world = self.world
+        latest_ns = deadline_ns + world.jitter_ns
+        near = nsmallest(_LATE_MAX * 2, self._timers)
+        timers = {at_ns for at_ns, _, timer in near if not timer._cancelled and deadline_ns < at_ns <= latest_ns}
+        events_ns = set(world.events_between(deadline_ns, latest_ns))
+        later = sorted(timers | events_ns)[:_LATE_MAX]
+        if not later:
+            return deadline_ns
+        # Two ways for each instant: the loop is late, or (events only) the event comes early, in a round of its own.
+        options = [("late", at_ns) for at_ns in later] + [("early", at_ns) for at_ns in later if at_ns in events_ns]
+        pick = world.choose("timing", ["on time", *(f"{how} {at_ns}" for how, at_ns in options)])
+        if pick == 0:
+            return deadline_ns
+        how, at_ns = options[pick - 1]
+        if how == "early":
+            world.advance(deadline_ns)
+            world.happen_early(at_ns)
+            self._hold_timers = True
+            return deadline_ns
+        while (event_ns := world.next_event_ns()) is not None and event_ns <= at_ns:
+            world.advance(event_ns)
+            world.happen()
+        return at_ns
+
+    def _timer_first(self, event_ns: int, deadline_ns: int) -> bool:
+        """Choose whether a timer overtakes an outside event that is due at the same instant, or just before it."""
+        world = self.world
+        if event_ns == deadline_ns:
+            pick = world.choose("tie", ["event", "timer"])
+        elif deadline_ns - event_ns <= world.jitter_ns:
+            # The event comes later than it was meant to: with the timer, or after it.
+            pick = world.choose("timing", ["on time", "with the timer", "after the timer"])
+            if pick:
+                world.postpone(event_ns, deadline_ns + pick - 1)
+                return False
+        else:
+            return False
+        if pick:
+            world.advance(deadline_ns)
+            world.step()
+        return bool(pick)
+
+    # -- running -----------------------------------------------------------------------------------------------------
     def run_forever(self) -> None:
-        """Run until ``stop``. The calling thread becomes the loop's thread."""
-        self._thread = self.world.threads.here()
-        if self._thread is None:
-            raise NotSimulatedError("a loop of a world runs outside it - run it inside World.run")
-        super().run_forever()
+        """Run until ``stop``. The calling thread becomes the loop's thread; outside a world its own is entered."""
+        with self.world.entered():
+            self._thread = self.world.threads.here()
+            super().run_forever()
 
     def run_main(self, main: Callable[[], Any]) -> Any:
         """Run the main function of the world to its end and return its result."""
-        self.main_task = self.create_task(main())
-        return self.run_until_complete(self.main_task)
+        self.main_task = main_task = self.create_task(main())
+        try:
+            return self.run_until_complete(main_task)
+        finally:
+            if main_task.done() and not main_task.cancelled():
+                # Whatever ended the run goes to its caller: nobody is told that it was never retrieved.
+                main_task.exception()
+
+    def abort_transports(self) -> None:
+        """Break every connection that is still open; the protocols hear of it in the next round."""
+        transports: Any = self._transports  # type: ignore[attr-defined]  # by descriptor, kept by asyncio
+        for transport in list(transports.values()):
+            transport.abort()
+
+    def close(self) -> None:
+        """Close the loop; one that has a world of its own ends that with it."""
+        super().close()
+        if self in self.world.loops:
+            self.world.loops.remove(self)
 
     def deliver(self, callback: Callable[..., object], *args: object, context: Context | None = None) -> None:
-        """Take an outside event (bytes, a lost connection) into the next round, as a selector would."""
+        """Take an outside event (a message of the user, a tool that ends) into the next round, as a selector would."""
         self._ready.append(asyncio.Handle(callback, args, self, context))  # type: ignore[attr-defined]
         self._write_to_self()
 
     def _write_to_self(self) -> None:
-        """Wake the loop's thread: ``call_soon_threadsafe`` ends here.
+        """Wake the loop's thread: ``call_soon_threadsafe`` and ready sockets end here.
 
-        Only from the loop's own wait: a coroutine that blocks its thread in ``time.sleep`` or a lock sleeps on.
+        Only from the loop's own wait: a coroutine that blocks its thread in ``time.sleep`` or a lock is not woken by
+        bytes.
         """
         if self._idling and self._thread is not None:
             self.world.threads.wake(self._thread)
 
-    def _process_events(self, event_list: object) -> None:
-        """Nothing: there is no selector whose events could be processed."""
+    def _make_self_pipe(self) -> None:
+        """Make none: the loop's thread is woken directly."""
+        self._ssock = self._csock = None
+        self._internal_fds: int = vars(self).get("_internal_fds", 0) + 1
+
+    def _close_self_pipe(self) -> None:
+        self._internal_fds -= 1
 
     # -- tasks and futures -------------------------------------------------------------------------------------------
     def create_future(self) -> asyncio.Future[Any]:
@@ -189,12 +291,7 @@ class SimEventLoop(asyncio.BaseEventLoop):
         return future
 
     def create_task(  # type: ignore[override]  # as above, for the coroutine's result
-        self,
-        coro: Coroutine[Any, Any, Any],
-        *,
-        name: object = None,
-        context: Context | None = None,
-        **more: Any,
+        self, coro: Coroutine[Any, Any, Any], *, name: object = None, context: Context | None = None, **more: Any
     ) -> asyncio.Task[Any]:
         """Return a task with a seeded hash, a name that is the same in every run, and its place of creation."""
         self._check_closed()  # type: ignore[attr-defined]
@@ -216,42 +313,30 @@ class SimEventLoop(asyncio.BaseEventLoop):
         return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Record what nobody caught, then do what asyncio does."""
+        """Record what nobody caught, then do what asyncio does. The end of a run is no error of the task it hit."""
+        if isinstance(context.get("exception"), (RunEndedError, WorldEndedError)):
+            return
         self.world.survivors.lost(context)
         super().call_exception_handler(context)
 
-    # -- the network ---------------------------------------------------------------------------------------------
-    async def getaddrinfo(
-        self,
-        host: bytes | str | None,
-        port: bytes | str | int | None,
-        *,
-        family: int = 0,
-        type: int = 0,  # noqa: A002  # asyncio's own name for it
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[Any]:
-        """Resolve a name in the simulated network; numeric addresses need no resolver."""
+    # -- what needs the operating system -----------------------------------------------------------------------------
+    async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> list[Any]:
+        """Resolve a name in the simulated network, without the thread that stock asyncio needs for it."""
         await tasks.sleep(0)
-        return self.world.network.getaddrinfo(host, port, family=family, kind=type, proto=proto)
+        named = {"type": "kind"}
+        return self.world.network.getaddrinfo(host, port, **{named.get(k, k): v for k, v in hints.items()})
 
-    async def create_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect to a host of the simulated network; see ``simkit.kernel.transport``."""
-        from simkit.kernel.transport import (
-            create_connection,  # lazy: a program without network needs none of it
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> NoReturn:
+        """Refuse: signals come from outside the world."""
+        raise NotSimulatedError(
+            f"signal handlers (signal {sig}) are not simulated inside a world - call the handler as the user would"
         )
 
-        return await create_connection(self, *args, **kwargs)
-
-
-def _hashes(world: World) -> Iterator[int]:
-    """Yield the hashes of tasks and futures: a stream of the seed, spread over the table sizes of small sets."""
-    draw = stream(world.plan.seed, "hash").getrandbits
-    while True:
-        block = draw(61 * 64)
-        for _ in range(64):
-            yield block & ((1 << 61) - 1)
-            block >>= 61
+    async def _make_subprocess_transport(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotSimulatedError(
+            "child processes are not simulated inside a world - start it before the run, "
+            "or give the agent a simulated tool in its place"
+        )
 
 
 def _caller() -> tuple[str, int]:
@@ -263,3 +348,9 @@ def _caller() -> tuple[str, int]:
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return "", 0
+
+
+def settle(waiter: asyncio.Future[None]) -> None:
+    """Let who waits go on, unless it was cancelled in the meantime."""
+    if not waiter.done():
+        waiter.set_result(None)

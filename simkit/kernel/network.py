@@ -1,36 +1,43 @@
 """The network: hosts by name, and connections of bytes in memory, below every client library.
 
-The idea: a connection is two endpoints; what one sends is an event of the agenda that the other receives, so
-bytes take virtual time, keep their order, and can be cut at any of them. The constraint: nothing here knows
-asyncio or threads, so the same connection serves a loop, a blocking socket and a scripted server. An undeclared
-host ends the run by name and no packet leaves the process. A fake at the level of one HTTP client was refused:
-the client's own pool and timeouts would be bypassed, and they are what is tested.
+The idea: a connection is two endpoints, each with a send buffer and a window on the other's receive buffer;
+what one sends is an event of the agenda that the other receives, so bytes take virtual time, keep their order,
+and can be cut at any of them. The constraint: nothing here knows asyncio or threads, so the same connection
+serves a loop, a blocking socket and a scripted server. An undeclared host ends the run by name and no packet
+leaves the process. A fake at the level of one HTTP client was refused: the client's own pool and timeouts would
+be bypassed, and they are what is tested.
 """
 
 from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simkit.model.duration import NS_PER_S
+
 if TYPE_CHECKING:
+    from simkit.kernel.sockets import SimSocket
     from simkit.kernel.world import World
 
-# 198.18.0.0/15 is set aside for tests of networks (RFC 2544): no real host has such an address.
-_FIRST_ADDRESS: Final = int(ipaddress.IPv4Address("198.18.0.1"))
-_LOOPBACK: Final = {
-    "localhost": "127.0.0.1",
-    "127.0.0.1": "127.0.0.1",
-    "": "127.0.0.1",
-    "0.0.0.0": "127.0.0.1",
-}
-_SERVICES: Final = {"http": 80, "https": 443}
+# 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180) are set aside for tests of networks: no real host is there.
+_FIRST_IPV4: Final = int(ipaddress.IPv4Address("198.18.0.1"))
+_FIRST_IPV6: Final = int(ipaddress.IPv6Address("2001:2::1"))
+_SERVICES: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+# The machine that the agent runs on, by every name it has.
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1", "", "0.0.0.0", "::", "0")
 # Clients' ports start where Linux's ephemeral range does.
 _FIRST_PORT: Final = 32768
-# Virtual descriptors lie beyond every real one, so a stray use of one fails instead of hitting a real file.
-_FIRST_DESCRIPTOR: Final = 1 << 20
+# Virtual descriptors lie beyond every number that a real one can have, so a stray use of one fails at once.
+_FIRST_DESCRIPTOR: Final = 1 << 30
+# What Linux gives a TCP socket by default: a quarter of a megabyte to send into, 128 KiB to receive into.
+SEND_BUFFER: Final = 256 * 1024
+RECEIVE_WINDOW: Final = 128 * 1024
 
 
 class Receiver(Protocol):
@@ -48,31 +55,9 @@ class Receiver(Protocol):
         """The connection is broken (RST)."""
         ...
 
-
-class Backlog:
-    """Keeps what arrives until the real receiver takes it over."""
-
-    __slots__ = ("_arrivals",)
-
-    def __init__(self) -> None:
-        self._arrivals: list[Callable[[Receiver], None]] = []
-
-    def received(self, data: bytes) -> None:
-        """Keep the bytes."""
-        self._arrivals.append(lambda to: to.received(data))
-
-    def ended(self) -> None:
-        """Keep the end."""
-        self._arrivals.append(lambda to: to.ended())
-
-    def lost(self, error: OSError) -> None:
-        """Keep the error."""
-        self._arrivals.append(lambda to: to.lost(error))
-
-    def hand_over(self, receiver: Receiver) -> None:
-        """Give everything to who sits here now, in order."""
-        for arrival in self._arrivals:
-            arrival(receiver)
+    def drained(self) -> None:
+        """The send buffer has room again."""
+        ...
 
 
 # Says how an attempt to reach a port fails at a stage ("name" or "connect"), or None when it does not: at the first
@@ -80,14 +65,26 @@ class Backlog:
 Admit = Callable[[int, str], "str | None"]
 
 
+@dataclass(slots=True)
+class Link:
+    """The way to one host, the same in both directions: latency of one way, and bandwidth (None is unlimited)."""
+
+    latency_ns: int = 0
+    bytes_per_second: int | None = None
+
+
 class Host:
     """One host of the simulated network."""
 
-    __slots__ = ("accept", "address", "admit", "name")
+    __slots__ = ("accept", "admit", "ipv4", "ipv6", "link", "name")
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, ipv4: str, ipv6: str | None) -> None:
         self.name = name
-        self.address = address
+        self.ipv4 = ipv4
+        # None: the name has no such address, as on most hosts that a container can see.
+        self.ipv6 = ipv6
+        # Latency 0 still takes the bytes through the agenda, so nothing is delivered in the same breath.
+        self.link = Link()
         self.accept: Callable[[Endpoint], Receiver] | None = None
         self.admit: Admit | None = None
 
@@ -99,7 +96,22 @@ class Host:
 class Endpoint:
     """One side of a connection."""
 
-    __slots__ = ("_ended", "_network", "closed", "connection", "host", "peer", "port", "receiver", "side")
+    __slots__ = (
+        "_ending",
+        "_free_at_ns",
+        "_network",
+        "_outbox",
+        "_outbox_size",
+        "_unread",
+        "client_port",
+        "closed",
+        "connection",
+        "host",
+        "peer",
+        "port",
+        "receiver",
+        "side",
+    )
 
     def __init__(self, network: Network, connection: int, side: str, host: Host, port: int) -> None:
         self._network = network
@@ -107,41 +119,98 @@ class Endpoint:
         self.side = side
         self.host = host
         self.port = port
+        self.client_port = 0
+        # Closed both ways, or broken: what still arrives is answered with a reset.
         self.closed = False
-        self._ended = False
         self.peer: Endpoint
-        # Until somebody sits down here, what arrives is kept: a server may speak before the client has looked.
-        self.receiver: Receiver = Backlog()
+        self.receiver: Receiver
+        self._outbox: deque[bytes] = deque()
+        self._outbox_size = 0
+        self._ending = False
+        # Bytes of this side that are on the way or not read yet on the other.
+        self._unread = 0
+        # When the link has carried everything sent so far: order within a connection never changes.
+        self._free_at_ns = 0
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+    @property
+    def room(self) -> int:
+        """How many bytes the send buffer takes before a sender has to wait."""
+        return max(0, SEND_BUFFER - self._outbox_size)
 
     def send(self, data: bytes) -> None:
-        """Send bytes; they arrive after the link's latency, in order."""
-        if data and not self.closed:
-            self._network.later(lambda: self.peer._arrive(data))
+        """Send bytes; they arrive in order, when latency, bandwidth and the receiver's window let them."""
+        if data and not self.closed and not self._ending:
+            self._outbox.append(data)
+            self._outbox_size += len(data)
+            self._pump()
 
     def end(self) -> None:
-        """Send no more (FIN), but go on receiving."""
-        if not self.closed and not self._ended:
-            self._ended = True
-            self._network.later(self.peer._arrive_end)
+        """Send no more (FIN follows what is in the buffer), but go on receiving."""
+        if not self.closed and not self._ending:
+            self._ending = True
+            self._pump()
 
     def close(self) -> None:
-        """Close both ways: the other side sees an end, and a reset if it sends after it."""
+        """Close both ways: what is in the buffer goes out, then an end; a later arrival is answered by a reset."""
         if not self.closed:
-            self.end()
-            self.closed = True
             self._network.closed(self, "eof")
+            if not self._ending:
+                self._ending = True
+                self._pump()
+            self.closed = True
 
     def reset(self) -> None:
         """Break the connection at once (RST)."""
         if not self.closed:
             self.closed = True
+            self._outbox.clear()
             self._network.closed(self, "reset")
-            self._network.later(self.peer._arrive_reset)
+            self._carry(self.peer._arrive_reset, 0)
+
+    def _pump(self) -> None:
+        """Put on the link what the window has room for; the end goes last."""
+        while self._outbox and self._unread < RECEIVE_WINDOW:
+            data = self._outbox.popleft()
+            room = RECEIVE_WINDOW - self._unread
+            if len(data) > room:
+                self._outbox.appendleft(data[room:])
+                data = data[:room]
+            self._outbox_size -= len(data)
+            self._unread += len(data)
+            self._carry(lambda piece=data: self.peer._arrive(piece), len(data))  # type: ignore[misc]  # bound now
+        if self._ending and not self._outbox:
+            self._carry(self.peer._arrive_end, 0)
+
+    def _carry(self, arrive: Callable[[], None], size: int) -> None:
+        """Let something cross the link."""
+        world, link = self._network.world, self.host.link
+        if link.bytes_per_second:
+            start_ns = max(world.clock.now_ns, self._free_at_ns)
+            self._free_at_ns = start_ns + size * NS_PER_S // link.bytes_per_second
+            at_ns = self._free_at_ns + link.latency_ns
+        else:
+            at_ns = world.clock.now_ns + link.latency_ns
+        world.call_at_ns(at_ns, arrive, lane=self, label=f"{self.side} {self.connection} to {self.host.name}")
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+    def consumed(self, count: int) -> None:
+        """Say that so many arrived bytes were read: the other side's window opens by as many."""
+        sender = self.peer
+        sender._unread -= count
+        if sender._outbox:
+            # The news of the open window has to cross the link too.
+            sender._carry(sender._opened, 0)
+
+    def _opened(self) -> None:
+        self._pump()
+        if not self.closed and self.room:
+            self.receiver.drained()
 
     def _arrive(self, data: bytes) -> None:
         if self.closed:
             # Nobody reads here any more: the sender is told so, as TCP does.
-            self._network.later(self.peer._arrive_reset)
+            self._carry(self.peer._arrive_reset, 0)
         else:
             self.receiver.received(data)
 
@@ -150,109 +219,184 @@ class Endpoint:
             self.receiver.ended()
 
     def _arrive_reset(self) -> None:
+        self._outbox.clear()
         if not self.closed:
             self.closed = True
-            self.receiver.lost(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+            self._network.closed(self.peer, "reset")
+            self.receiver.lost(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
 
 class Network:
     """Every host and connection of one world."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self._hosts: dict[str, Host] = {}
         self._by_address: dict[str, Host] = {}
+        self._loopback = Host("localhost", "127.0.0.1", "::1")
+        # What sockets of this world listen on: (address, port), or the path of a unix socket.
+        self.listeners: dict[object, SimSocket] = {}
         self._open: dict[int, Endpoint] = {}
         self._count = 0
-        # One way, every link: 0 still takes the bytes through the agenda, so nothing is delivered in the same breath.
-        self.latency_ns = 0
+        self._ports = _FIRST_PORT
         # Called at the census, before teardown: servers say here which of their streams are still open.
         self.census: list[Callable[[], object]] = []
-        # Virtual descriptor -> whether a read would return at once; what ``select.poll`` asks.
-        self.descriptors: dict[int, Callable[[], bool]] = {}
+        # What sockets are bound to, so that no two have the same address: (type, address, port), or a path.
+        self.bound: dict[object, SimSocket] = {}
+        # Descriptors that a socket gave away and nobody has opened again.
+        self.handed_over: dict[int, SimSocket] = {}
+        # Virtual descriptor -> the socket that has it.
+        self.sockets: dict[int, SimSocket] = {}
+        self._descriptors = _FIRST_DESCRIPTOR
 
     # -- names -----------------------------------------------------------------------------------------------------
-    def declare(self, name: str) -> Host:
+    def declare(self, name: str, *, ipv6: bool = False) -> Host:
         """Return the host called ``name``, making it known to the network."""
-        # Names of hosts have no case, and what is dialled is looked up in lower case.
-        name = name.lower().rstrip(".")
-        host = self._hosts.get(name)
+        key = name.lower().rstrip(".")
+        host = self._hosts.get(key)
         if host is None:
-            host = Host(name, str(ipaddress.IPv4Address(_FIRST_ADDRESS + len(self._hosts))))
-            self._hosts[name] = self._by_address[host.address] = host
+            number = len(self._hosts)
+            address = str(ipaddress.IPv6Address(_FIRST_IPV6 + number)) if ipv6 else None
+            host = Host(name, str(ipaddress.IPv4Address(_FIRST_IPV4 + number)), address)
+            self._hosts[key] = self._by_address[host.ipv4] = host
+            if host.ipv6:
+                self._by_address[host.ipv6] = host
         return host
 
     def adopt(self, other: Network) -> None:
-        """Take over the declared hosts of a former run's network, who speaks for them, and the latency."""
+        """Take over the declared hosts of a former run's network."""
         self._hosts, self._by_address = other._hosts, other._by_address
-        self.latency_ns, self.census = other.latency_ns, other.census
+        self._loopback.link = other._loopback.link
 
     def find(self, name: str, port: int) -> Host:
         """Return a declared host by name or address. Ends the run when there is none: no packet leaves the process."""
+        if name in LOOPBACK_NAMES:
+            return self._loopback
         host = self._hosts.get(name.lower().rstrip(".")) or self._by_address.get(name)
         if host is not None:
             return host
-        if name in _LOOPBACK:
-            return Host("localhost", "127.0.0.1")
-        known = ", ".join(self._hosts) or "none"
-        raise self._world.end(
+        known = ", ".join(h.name for h in self._hosts.values()) or "none"
+        raise self.world.end(
             "undeclared_host",
             f"the agent dialled {name}:{port}, which this world does not have (it has: {known}) - declare it under "
             f"`hosts:` in the scenario, such as `hosts: {{{name}: {{status: 200, body: ok}}}}`, "
             f"or as world.network.declare({name!r}) in Python",
         )
 
-    def getaddrinfo(self, host: object, port: object, *, family: int = 0, kind: int = 0, proto: int = 0) -> list[Any]:
-        """Resolve as ``socket.getaddrinfo`` does, in the simulated network only."""
+    def getaddrinfo(
+        self, host: object, port: object, family: int = 0, kind: int = 0, proto: int = 0, flags: int = 0
+    ) -> list[Any]:
+        """Resolve as ``socket.getaddrinfo`` does, in the simulated network only. Raises ``socket.gaierror``."""
         name = host.decode("ascii") if isinstance(host, bytes) else str(host or "")
-        number = _port_number(port)
-        target = self.find(name, number)
-        if target.admit is not None and target.admit(number, "name") is not None:
-            self._world.recorder.record("network", "connection.refused", host=name, port=number, how="unknown_host")
+        number = port_number(port)
+        numeric = _version_of(name)
+        if flags & socket.AI_NUMERICHOST and name and numeric is None:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        if family not in (socket.AF_UNSPEC, socket.AF_INET):
-            raise socket.gaierror(socket.EAI_NONAME, f"{name!r} has no address of family {family}")
-        return [
+        if not name and flags & socket.AI_PASSIVE:
+            addresses = [(int(socket.AF_INET), "0.0.0.0"), (int(socket.AF_INET6), "::")]
+        elif numeric is not None:
+            addresses = [(numeric, name)]
+        else:
+            addresses = self._resolve(name, number)
+        kinds = [kind] if kind else [socket.SOCK_STREAM, socket.SOCK_DGRAM]
+        found = [
             (
-                socket.AF_INET,
-                socket.SocketKind(kind or socket.SOCK_STREAM),
-                proto or socket.IPPROTO_TCP,
+                socket.AddressFamily(version),
+                socket.SocketKind(k),
+                proto or _PROTOS[k],
                 "",
-                (target.address, number),
+                _sockaddr(version, text, number),
             )
+            for version, text in addresses
+            if family in (socket.AF_UNSPEC, version)
+            for k in kinds
         ]
+        if not found:
+            raise socket.gaierror(socket.EAI_ADDRFAMILY, "Address family for hostname not supported")
+        return found
+
+    def _resolve(self, name: str, port: int) -> list[tuple[int, str]]:
+        host = self.find(name, port)
+        if host.admit is not None and host.admit(port, "name") is not None:
+            self.world.recorder.record("network", "connection.refused", host=name, port=port, how="unknown_host")
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        ipv6 = [(int(socket.AF_INET6), host.ipv6)] if host.ipv6 else []
+        return [(int(socket.AF_INET), host.ipv4), *ipv6]
 
     # -- connections -------------------------------------------------------------------------------------------------
-    def connect(self, name: str, port: int, done: Callable[[Endpoint | OSError], None]) -> None:
-        """Open a connection; ``done`` hears of the client's endpoint, or of the error, after the link's latency."""
-        host = self.find(name, port)
-        how = "refused" if host.accept is None else host.admit(port, "connect") if host.admit else None
+    def connect(self, address: str, port: int, done: Callable[[Endpoint | OSError], None]) -> None:
+        """Open a connection; ``done`` hears of the client's endpoint, or of the error, after a round trip."""
+        host = self.find(address, port)
+        listener = self._listener(host, address, port)
+        how = None
+        if host.accept is not None:
+            how = host.admit(port, "connect") if host.admit else None
+        elif listener is None or listener.backlog_full:
+            how = "refused" if listener is None else "timeout"
         if how is not None:
-            self._world.recorder.record("network", "connection.refused", host=host.name, port=port, how=how)
+            self.world.recorder.record("network", "connection.refused", host=host.name, port=port, how=how)
             if how != "timeout":
-                self.later(lambda: done(_failure(how, host, port)))
+                self._round_trip(host, lambda: done(_failure(how)))
             return
-        self.later(lambda: done(self._pair(host, port)))
+        self._round_trip(host, lambda: done(self._pair(host, port, listener)))
 
-    def _pair(self, host: Host, port: int) -> Endpoint:
-        assert host.accept is not None
-        self._count += 1
-        client = Endpoint(self, self._count, "client", host, port)
-        server = Endpoint(self, self._count, "server", host, port)
-        client.peer, server.peer = server, client
-        self._open[self._count] = client
-        self._world.recorder.record("network", "connection.open", connection=self._count, host=host.name, port=port)
-        server.receiver = host.accept(server)
+    def _listener(self, host: Host, address: str, port: int) -> SimSocket | None:
+        if host is not self._loopback:
+            return None
+        for name in (address, "0.0.0.0", "::"):
+            if (name, port) in self.listeners:
+                return self.listeners[name, port]
+        return None
+
+    def _round_trip(self, host: Host, action: Callable[[], object]) -> None:
+        self.world.call_later_ns(2 * host.link.latency_ns, action)
+
+    def _pair(self, host: Host, port: int, listener: SimSocket | None) -> Endpoint | OSError:
+        if listener is not None and listener.fileno() < 0:
+            return _failure("refused")
+        client, server = self.pair(host, port)
+        self._open[client.connection] = client
+        self.world.recorder.record(
+            "network", "connection.open", connection=client.connection, host=host.name, port=port
+        )
+        if listener is not None:
+            listener.take_connection(server)
+        else:
+            assert host.accept is not None
+            server.receiver = host.accept(server)
         return client
 
-    def later(self, action: Callable[[], object]) -> None:
-        """Let something cross a link."""
-        self._world.call_later_ns(self.latency_ns, action)
+    def pair(self, host: Host | None = None, port: int = 0) -> tuple[Endpoint, Endpoint]:
+        """Return two connected endpoints."""
+        self._count += 1
+        client = Endpoint(self, self._count, "client", host or self._loopback, port)
+        server = Endpoint(self, self._count, "server", host or self._loopback, port)
+        client.peer, server.peer = server, client
+        client.client_port = server.client_port = self.new_port()
+        return client, server
+
+    def send_datagram(self, sender: SimSocket, data: bytes, address: Any) -> None:
+        """Send a datagram; where nobody listens it is lost without a word, as UDP has it."""
+        if isinstance(address, (str, bytes, os.PathLike)):
+            owner, latency_ns = self.bound.get(os.fsdecode(address)), 0
+        else:
+            host = self.find(str(address[0]), int(address[1]))
+            owner, latency_ns = self._datagram_owner(host, str(address[0]), int(address[1])), host.link.latency_ns
+        if owner is not None:
+            target, source = owner, sender.datagram_name()
+            self.world.call_later_ns(latency_ns, lambda: target.take_datagram(data, source))
+
+    def _datagram_owner(self, host: Host, address: str, port: int) -> SimSocket | None:
+        if host is not self._loopback:
+            return None
+        names = ("127.0.0.1" if address == "localhost" else address, "0.0.0.0", "::")
+        keys = [(int(socket.SOCK_DGRAM), name, port) for name in names]
+        return next((self.bound[key] for key in keys if key in self.bound), None)
 
     def closed(self, endpoint: Endpoint, how: str) -> None:
         """Note who closed a connection first, and how."""
         if self._open.pop(endpoint.connection, None) is not None:
-            self._world.recorder.record(
+            self.world.recorder.record(
                 "network", "connection.close", connection=endpoint.connection, by=endpoint.side, how=how
             )
 
@@ -261,35 +405,52 @@ class Network:
         for ask in self.census:
             ask()
         for connection, client in self._open.items():
-            self._world.recorder.record(
+            self.world.recorder.record(
                 "network", "connection.left", connection=connection, host=client.host.name, port=client.port
             )
 
-    def descriptor(self, readable: Callable[[], bool]) -> int:
-        """Give a connection a virtual descriptor."""
-        number = _FIRST_DESCRIPTOR + len(self.descriptors)
-        self.descriptors[number] = readable
-        return number
+    # -- numbers -----------------------------------------------------------------------------------------------------
+    def new_descriptor(self, owner: SimSocket) -> int:
+        """Give a socket a virtual descriptor."""
+        self._descriptors += 1
+        self.sockets[self._descriptors] = owner
+        return self._descriptors
 
-    def local_port(self, connection: int) -> int:
-        """Return the client's port of a connection."""
-        return _FIRST_PORT + connection
-
-
-def _failure(how: str, host: Host, port: int) -> OSError:
-    if how == "reset":
-        return ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-    return ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed ({host.address!r}, {port})")
+    def new_port(self) -> int:
+        """Return an ephemeral port that nobody has."""
+        self._ports += 1
+        return self._ports
 
 
-def _port_number(port: object) -> int:
+_PROTOS: Final = {int(socket.SOCK_STREAM): socket.IPPROTO_TCP, int(socket.SOCK_DGRAM): socket.IPPROTO_UDP}
+
+
+def _failure(how: str) -> OSError:
+    code = errno.ECONNRESET if how == "reset" else errno.ECONNREFUSED
+    return OSError(code, os.strerror(code))
+
+
+def _version_of(name: str) -> int | None:
+    """Return the address family of a numeric address, or None for a name."""
+    try:
+        return int(socket.AF_INET6 if ipaddress.ip_address(name).version == 6 else socket.AF_INET)
+    except ValueError:
+        return None
+
+
+def _sockaddr(version: int, address: str, port: int) -> tuple[object, ...]:
+    return (address, port, 0, 0) if version == socket.AF_INET6 else (address, port)
+
+
+def port_number(port: object) -> int:
+    """Return a port from a number or a service name. Raises ``socket.gaierror`` for another text."""
     if port is None:
         return 0
     if isinstance(port, int):
         return port
     text = port.decode("ascii") if isinstance(port, bytes) else str(port)
-    if text in _SERVICES:
-        return _SERVICES[text]
     if text.isdecimal():
         return int(text)
-    raise socket.gaierror(socket.EAI_SERVICE, f"servname {text!r} is not a number, http or https")
+    if text in _SERVICES:
+        return _SERVICES[text]
+    raise socket.gaierror(socket.EAI_SERVICE, f"Servname not supported for ai_socktype: {text!r}")

@@ -44,8 +44,10 @@ class Survivors:
         """Write every living task, thread and open stream into the trace."""
         # With the collector off, everything that the run made is in the youngest generation: this costs what the
         # run made and not what the process holds, and lets finalizers report errors that nobody retrieved.
+        # A pending task that nobody refers to is an orphan too, so the tasks are held meanwhile.
+        pending = list(self.tasks())
         gc.collect(0)
-        for task in self.tasks():
+        for task in pending:
             name, created, waits = describe(task)
             self._orphan("task", name, created, waits)
         for name, waits in self.threads():
@@ -130,6 +132,8 @@ class Survivors:
                     task.cancel()
                 loop.run_until_complete(asyncio.wait(pending, timeout=1.0))
             loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.abort_transports()
+            loop.run_until_complete(asyncio.sleep(0))
             loop.run_until_complete(loop.shutdown_default_executor())
         except (RunEndedError, WorldEndedError, RuntimeError):
             # A task that will not end, or a loop that still runs in another thread: both were recorded as orphans.

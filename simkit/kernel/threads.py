@@ -11,6 +11,7 @@ the races are gone.
 from __future__ import annotations
 
 import _thread
+import concurrent.futures.thread as pool
 import itertools
 import queue
 import sys
@@ -18,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
 from simkit.kernel.clock import to_ns
@@ -45,6 +46,17 @@ _MADE_OUTSIDE: Final = "a Thread that was made outside the world is started insi
 _HERE: Final[dict[int, SimThread]] = {}
 
 
+def here() -> SimThread | None:
+    """Return the simulated thread that is calling, or None for a thread that belongs to no world."""
+    return _HERE.get(_ident())
+
+
+def running_world() -> World | None:
+    """Return the world that the calling thread belongs to, or None outside every world."""
+    thread = _HERE.get(_ident())
+    return None if thread is None else thread.threads.world
+
+
 class SimThread:
     """One thread of the world, the main thread included."""
 
@@ -68,7 +80,10 @@ class Threads:
     """The baton: who runs, who could, who waits."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
+        # What new threads and pools are called: counted by each world for itself.
+        self.names = itertools.count(1)
+        self.pools = itertools.count()
         self._all: list[SimThread] = []
         # Woken threads, in the order in which they were woken.
         self.runnable: deque[SimThread] = deque()
@@ -77,12 +92,17 @@ class Threads:
 
     def enter(self) -> None:
         """Make the calling thread the world's main thread, holding the baton."""
-        self.main = self._adopt("MainThread")
+        if self.main is None:
+            self.main = self._adopt("MainThread")
         _HERE[_ident()] = self.main
 
     def leave(self) -> None:
-        """Forget everything: no thread of this world is running any more."""
-        for ident in [i for i, thread in _HERE.items() if thread.threads is self]:
+        """Let the main thread go. Others stay where they wait, for the case that the world is entered again."""
+        del _HERE[_ident()]
+
+    def forget(self) -> None:
+        """Forget every thread: none of this world is running any more."""
+        for ident in [i for i, thread in _HERE.items() if thread.threads is self and thread is not self.main]:
             del _HERE[ident]
         self._all.clear()
         self.runnable.clear()
@@ -108,7 +128,7 @@ class Threads:
 
         Raises what is pending for this thread: ``RunEndedError`` in the main one, ``WorldEndedError`` at teardown.
         """
-        world = self._world
+        world = self.world
         me.awake, me.waits_for = False, waits_for
         timer = None if deadline_ns is None else world.call_at_ns(deadline_ns, lambda: self.wake(me))
         try:
@@ -133,7 +153,7 @@ class Threads:
             return
         # Queues and conditions add up a float deadline and wait again until the clock reads no less: unless it is
         # shown to them, they spin on the last bit of ``0.1 + 0.2``.
-        clock = self._world.clock
+        clock = self.world.clock
         until = clock.seconds + seconds
         deadline_ns = max(clock.now_ns + to_ns(seconds), to_ns(until))
         self.block(me, deadline_ns, waits_for)
@@ -164,7 +184,7 @@ class Threads:
         """Return who runs next, letting time pass until somebody can; the main thread hears of a run's end."""
         try:
             while not self.runnable:
-                self._world.pass_time()
+                self.world.pass_time()
         except RunEndedError as end:
             assert self.main is not None
             self.main.pending, self.main.awake = end, True
@@ -174,7 +194,7 @@ class Threads:
             return self.main
         if len(self.runnable) == 1:
             return self.runnable.popleft()
-        index = self._world.choose("thread", [t.name for t in self.runnable])
+        index = self.world.choose("thread", [t.name for t in self.runnable])
         thread = self.runnable[index]
         del self.runnable[index]
         return thread
@@ -195,7 +215,7 @@ class Threads:
         """Start a real thread that waits for its turn, then calls ``function``; ``ended`` follows its last step."""
         thread = self._adopt(name)
         thread.awake = False
-        self._world.recorder.record("thread", "thread.start", name=name)
+        self.world.recorder.record("thread", "thread.start", name=name)
 
         def body() -> None:
             _HERE[_ident()] = thread
@@ -213,7 +233,7 @@ class Threads:
         return ident
 
     def _finish(self, thread: SimThread, ended: Callable[[], object]) -> None:
-        self._world.recorder.record("thread", "thread.end", name=thread.name)
+        self.world.recorder.record("thread", "thread.end", name=thread.name)
         thread.alive = False
         ended()
         heir = self._heir()
@@ -235,104 +255,152 @@ class Threads:
                 self.offer(me)
         return [t.name for t in self.alive()]
 
-    # -- what the standard library sees --------------------------------------------------------------------------
-    def install(self, patches: Patches) -> None:
-        """Replace the blocking primitives of the standard library for the threads of this world."""
-        here = self.here
 
-        def allocate_lock() -> SimLock | _thread.LockType:
-            return SimLock() if here() else _real_lock()
+# -- what the standard library sees ----------------------------------------------------------------------------------
+_real_rlock: Final = _thread.RLock
+_real_queue: Final = queue.SimpleQueue
+_real_counter: Final = vars(threading)["_counter"]
+_pool_counter: Final = itertools.count().__next__
 
-        def sleep(seconds: float, /) -> None:
-            me = here()
-            if me is None:
-                _real_sleep(seconds)
-            elif seconds < 0:
-                raise ValueError("sleep length must be non-negative")
-            else:
-                self.block_for(me, seconds, f"time.sleep({seconds!r})")
 
-        patches.set(threading, "_allocate_lock", allocate_lock)
-        patches.set(threading, "Lock", allocate_lock)
-        # Without its C twin, threading.RLock is Python on top of the lock above.
-        patches.set(threading, "_CRLock", None)
-        patches.set(time, "sleep", sleep)
-        patches.set(threading, "excepthook", self._excepthook(threading.excepthook))
+def _allocate_lock() -> Any:
+    return _real_lock() if here() is None else SimLock()
+
+
+class _LockFace(type):
+    """Lets ``threading.Lock`` be the class that it is since 3.13: what it makes depends on who asks."""
+
+    def __call__(cls, *args: object, **kwargs: object) -> Any:
+        return _LOCK_TYPE(*args, **kwargs) if here() is None else SimLock()
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, (_LOCK_TYPE, SimLock))
+
+
+_LOCK_TYPE: Final = type(_real_lock())
+
+
+class lock(metaclass=_LockFace):  # noqa: N801  # the class in its place has this name
+    """A lock; see ``threading.Lock``."""
+
+
+def _rlock(*args: object, **kwargs: object) -> Any:
+    """``RLock`` without its C twin is Python on top of the lock above."""
+    return _real_rlock(*args, **kwargs) if here() is None else vars(threading)["_PyRLock"]()
+
+
+def _sleep(seconds: float, /) -> None:
+    me = here()
+    if me is None:
+        _real_sleep(seconds)
+    elif seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    else:
+        me.threads.block_for(me, seconds, f"time.sleep({seconds!r})")
+
+
+def _count() -> int:
+    """Names such as Thread-7 come from a process-wide counter, and would differ from run to run."""
+    me = here()
+    return int(_real_counter()) if me is None else next(me.threads.names)
+
+
+def _count_pools() -> int:
+    me = here()
+    return _pool_counter() if me is None else next(me.threads.pools)
+
+
+def fakes() -> dict[object, object]:
+    """Return what is replaced under every alias."""
+    found: dict[object, object] = {
+        _real_lock: _allocate_lock,
+        _LOCK_TYPE: lock,
+        _real_rlock: _rlock,
+        _real_sleep: _sleep,
         # The C queue blocks where no baton can be handed on; the pure one is built from the primitives above.
-        patches.set(queue, "SimpleQueue", queue._PySimpleQueue)  # type: ignore[attr-defined]  # not in typeshed
-        # Names such as Thread-7 come from process-wide counters, and would differ from run to run.
-        patches.set(threading, "_counter", itertools.count(1).__next__)
-        self._install_pool(patches)
-        if sys.version_info >= (3, 13):
-            self._install_handles(patches)
-        else:
-            self._install_sentinels(patches)
+        _real_queue: queue._PySimpleQueue,  # type: ignore[attr-defined]  # not in typeshed
+        _real_counter: _count,
+    }
+    if sys.version_info >= (3, 13):
+        return {**found, **_handle_fakes()}
+    return {**found, _real_start: _start_new_thread, vars(threading)["_set_sentinel"]: _set_sentinel}
 
-    def _excepthook(self, outer: Callable[[threading.ExceptHookArgs], object]) -> Callable[..., None]:
-        """Record what nobody caught in a thread; the end of its world is no error of the thread's."""
 
-        def excepthook(args: threading.ExceptHookArgs, /) -> None:
-            if self.here() is None or isinstance(args.exc_value, SystemExit):
-                outer(args)
-            elif not isinstance(args.exc_value, WorldEndedError):
-                name = getattr(args.thread, "name", "")
-                self._world.survivors.lost({"message": f"exception in thread {name}", "exception": args.exc_value})
-                outer(args)
+def install(patches: Patches) -> None:
+    """Replace what is an attribute and no alias."""
+    # Held while a worker is started, which hands the baton on: a real lock here could never be released.
+    patches.set(pool, "_global_shutdown_lock", SimLock())
+    patches.set(pool.ThreadPoolExecutor, "_counter", staticmethod(_count_pools))
 
-        return excepthook
 
-    def _install_pool(self, patches: Patches) -> None:
-        pool = sys.modules.get("concurrent.futures.thread")
-        if pool is not None:
-            # Held while a worker is started, which hands the baton on: a real lock here could never be released.
-            patches.set(pool, "_global_shutdown_lock", SimLock())
-            patches.set(pool.ThreadPoolExecutor, "_counter", itertools.count().__next__)
+def install_for_run(patches: Patches) -> None:
+    """Replace what others replace too: whoever set the hook before the run is still called by ours."""
+    patches.set(threading, "excepthook", _excepthook_over(threading.excepthook))
 
-    def _install_sentinels(self, patches: Patches) -> None:
-        """Up to 3.12 a thread's end is a lock that C releases; here the wrapper does."""
-        sentinels: dict[int, SimLock] = {}
-        real_sentinel = vars(threading)["_set_sentinel"]
 
-        def set_sentinel() -> object:
-            if not self.here():
-                return real_sentinel()
-            return sentinels.setdefault(_ident(), SimLock())
+def _excepthook_over(outer: Callable[[threading.ExceptHookArgs], object]) -> Callable[..., None]:
+    """Record what nobody caught in a thread; the end of its world is no error of the thread's."""
 
-        def start_new_thread(function: Callable[..., object], args: tuple[object, ...] = ()) -> int:
-            if not self.here():
-                return _real_start(function, args)
-            started = getattr(getattr(function, "__self__", None), "_started", None)
-            if started is not None and not isinstance(started._cond._lock, SimLock):
-                raise NotSimulatedError(_MADE_OUTSIDE)
+    def excepthook(args: threading.ExceptHookArgs, /) -> None:
+        world = running_world()
+        if world is None or isinstance(args.exc_value, SystemExit):
+            outer(args)
+        elif not isinstance(args.exc_value, WorldEndedError):
+            name = getattr(args.thread, "name", "")
+            world.survivors.lost({"message": f"exception in thread {name}", "exception": args.exc_value})
+            outer(args)
 
-            def ended() -> None:
-                lock = sentinels.pop(_ident(), None)
-                if lock is not None and lock.locked():
-                    lock.release()
+    return excepthook
 
-            return self.start(lambda: function(*args), _name_of(function), ended)
 
-        patches.set(threading, "_set_sentinel", set_sentinel)
-        patches.set(threading, "_start_new_thread", start_new_thread)
+# Up to 3.12 a thread's end is a lock that C releases; in a world the wrapper around the thread does. By thread ident.
+_SENTINELS: Final[dict[int, SimLock]] = {}
+_real_sentinel: Final = vars(threading).get("_set_sentinel")
 
-    def _install_handles(self, patches: Patches) -> None:
-        """From 3.13 on a thread's end is a handle."""
-        real_handle = vars(threading)["_ThreadHandle"]
-        real_start = vars(threading)["_start_joinable_thread"]
 
-        def make_handle() -> object:
-            return SimHandle() if self.here() else real_handle()
+def _set_sentinel() -> object:
+    if here() is None:
+        assert _real_sentinel is not None
+        return _real_sentinel()
+    return _SENTINELS.setdefault(_ident(), SimLock())
 
-        def start_joinable(function: Callable[[], object], *, handle: object = None, daemon: bool = True) -> object:
-            if not self.here():
-                return real_start(function, handle=handle, daemon=daemon)
-            if not isinstance(handle, SimHandle):
-                raise NotSimulatedError(_MADE_OUTSIDE)
-            handle.ident = self.start(function, _name_of(function), handle.set_done)
-            return handle
 
-        patches.set(threading, "_ThreadHandle", make_handle)
-        patches.set(threading, "_start_joinable_thread", start_joinable)
+def _release_sentinel() -> None:
+    lock = _SENTINELS.pop(_ident(), None)
+    if lock is not None and lock.locked():
+        lock.release()
+
+
+def _start_new_thread(function: Callable[..., object], args: tuple[Any, ...] = (), kwargs: Any = None) -> int:
+    me = here()
+    if me is None:
+        return _real_start(function, args, kwargs or {})
+    started = getattr(getattr(function, "__self__", None), "_started", None)
+    if started is not None and not isinstance(started._cond._lock, SimLock):
+        raise NotSimulatedError(_MADE_OUTSIDE)
+    return me.threads.start(lambda: function(*args, **(kwargs or {})), _name_of(function), _release_sentinel)
+
+
+def _handle_fakes() -> dict[object, object]:
+    """From 3.13 on a thread's end is a handle."""
+    real_handle = vars(threading)["_ThreadHandle"]
+    real_start = vars(threading)["_start_joinable_thread"]
+
+    def make_handle() -> object:
+        return real_handle() if here() is None else SimHandle()
+
+    def start_joinable(function: Callable[[], object], handle: object = None, daemon: bool = True) -> object:
+        me = here()
+        if me is None:
+            return real_start(function, handle=handle, daemon=daemon)
+        if handle is None:
+            handle = SimHandle()
+        if not isinstance(handle, SimHandle):
+            raise NotSimulatedError(_MADE_OUTSIDE)
+        handle.ident = me.threads.start(function, _name_of(function), handle.set_done)
+        return handle
+
+    return {real_handle: make_handle, real_start: start_joinable, _real_start: _start_new_thread}
 
 
 def _name_of(function: object) -> str:

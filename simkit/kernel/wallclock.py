@@ -1,147 +1,151 @@
 """The wall clock: ``time`` and ``datetime`` follow the world, also through names that were bound long before.
 
-The idea: freezegun finds every alias of a time function in every loaded module; it is started once, and its
-source of time is replaced by one that reads the world. The constraint: outside a world, and in threads that are
-not the world's, everybody reads the real clock. One start for each run was refused: a start scans every loaded
-module, which costs more than the run.
+The idea: the replacements are freezegun's (they know every corner of ``datetime``), with a source of time that
+reads the world; putting them under every alias is the business of ``aliases``. The constraint: outside a world,
+and in threads that are not the world's, everybody reads the real clock and has the real types. freezegun's own
+start and stop for each run were refused: they look through every loaded module each time, which costs more than
+the run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import datetime
 import sys
-import time
-from collections.abc import Iterator
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
+from simkit.kernel.aliases import Aliases
+from simkit.kernel.clock import Clock
 from simkit.kernel.patches import Patches
+from simkit.kernel.threads import running_world
 from simkit.model.duration import NS_PER_S
-
-if TYPE_CHECKING:
-    from simkit.kernel.world import World
 
 # What the wall clock shows when a run starts, unless the scenario says otherwise (DESIGN section 7).
 STARTS: Final = datetime.datetime(2026, 1, 1)
 EPOCH_S: Final = int(STARTS.replace(tzinfo=datetime.UTC).timestamp())
 
 
-class _Shared:
-    """The one start of freezegun in this process, its depth of use, and the world that it follows."""
-
-    __slots__ = ("api", "depth", "freezer", "patches", "world")
+class WallClock:
+    """The process's clocks, and how often somebody asked for them to be replaced."""
 
     def __init__(self) -> None:
-        self.api: Any = None
-        self.freezer: Any = None
-        self.patches = Patches()
-        self.depth = 0
-        self.world: World | None = None
+        self._depth = 0
+        self._aliases: Aliases | None = None
+        self._patches = Patches()
+        # Somebody else's freeze is in force: its replacements are the same objects, and are left where they are.
+        self._borrowed = False
 
-    def inside(self) -> World | None:
-        world = self.world
-        return world if world is not None and world.threads.here() is not None else None
-
-
-# Process-wide because what freezegun replaces is process-wide: two of these would undo each other's work.
-_SHARED: Final = _Shared()
-
-
-class WallClock:
-    """Holds the process's clocks, and lets them follow one world at a time."""
-
-    @staticmethod
     @contextlib.contextmanager
-    def held() -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         """Keep the clocks replaced over many runs, so that only the first pays for it. Nests."""
-        if _SHARED.depth == 0:
-            _start()
-        _SHARED.depth += 1
+        self._depth += 1
         try:
+            if self._depth == 1:
+                self._on()
             yield
         finally:
-            _SHARED.depth -= 1
-            if _SHARED.depth == 0:
-                _stop()
+            self._depth -= 1
+            if self._depth == 0:
+                self._off()
 
-    @staticmethod
-    def follows_any() -> bool:
-        """Say whether a world runs at this moment, in any thread of this process."""
-        return _SHARED.world is not None
+    def _on(self) -> None:
+        from freezegun import api  # lazy: 80 ms, and only a run needs it
 
-    @staticmethod
-    @contextlib.contextmanager
-    def following(world: World) -> Iterator[None]:
-        """Let the clocks of the threads of ``world`` show its time."""
-        with WallClock.held():
-            outer, _SHARED.world = _SHARED.world, world
-            try:
-                yield
-            finally:
-                _SHARED.world = outer
+        if self._aliases is None:
+            self._aliases = Aliases(_fakes(api))
+        self._borrowed = bool(api.freeze_factories)
+        if not self._borrowed:
+            self._aliases.on()
+            copyreg.dispatch_table[api.real_datetime] = api.pickle_fake_datetime
+            copyreg.dispatch_table[api.real_date] = api.pickle_fake_date
+        # The four lists are freezegun's stack of freezes: ours lies on top of whatever there is.
+        api.freeze_factories.append(_now)  # type: ignore[arg-type]  # any callable that gives a datetime will do
+        api.tz_offsets.append(datetime.timedelta())
+        api.ignore_lists.append(())
+        api.tick_flags.append(False)
+        self._patches.set(api, "_get_fake_monotonic", _monotonic)
+        self._patches.set(api, "_get_fake_monotonic_ns", _monotonic_ns)
+        # uuid1 asks the operating system for the time where it can.
+        self._patches.set(uuid, "_generate_time_safe", None)
 
+    def _off(self) -> None:
+        from freezegun import api  # lazy: as above
 
-def _start() -> None:
-    from freezegun import api  # lazy: 80 ms, and only a run needs it
-
-    _SHARED.api = api
-    patches = _SHARED.patches
-    patches.set(api, "_get_module_attributes", _attributes_as_loaded)
-    patches.set(api, "_should_use_real_time", lambda: _SHARED.inside() is None)
-    patches.set(api, "_get_fake_monotonic", _monotonic)
-    patches.set(api, "_get_fake_monotonic_ns", _monotonic_ns)
-    # freezegun's own goes through a float, which holds no nanosecond of this century.
-    patches.set(api, "fake_time_ns", _time_ns)
-    # No module is exempt: the exemptions exist for frozen clocks, and this one moves.
-    _SHARED.freezer = api.freeze_time(STARTS, ignore=[])
-    _SHARED.freezer.ignore = ()
-    _SHARED.freezer.start()
-    api.freeze_factories[-1] = _now  # type: ignore[call-overload]  # any callable that gives a datetime will do
+        self._patches.undo()
+        for stack in (api.freeze_factories, api.tz_offsets, api.ignore_lists, api.tick_flags):
+            stack.pop()
+        if not self._borrowed:
+            assert self._aliases is not None
+            self._aliases.off()
+            copyreg.dispatch_table.pop(api.real_datetime, None)
+            copyreg.dispatch_table.pop(api.real_date, None)
 
 
-def _stop() -> None:
-    _SHARED.freezer.stop()
-    _SHARED.freezer = None
-    # A user who freezes time after us gets freezegun as it was.
-    _SHARED.patches.undo()
-    # freezegun leaves the name of a function behind that Python no longer has.
-    if vars(time).get("clock", time) is None:
-        del time.clock  # type: ignore[attr-defined]
+# Process-wide because what it replaces is process-wide: two of these would undo each other's work.
+WALL: Final = WallClock()
 
 
-def _attributes_as_loaded(module: ModuleType) -> list[tuple[str, object]]:
-    """Return what a module holds, without waking attributes that load further modules when they are asked for.
+def _fakes(api: Any) -> dict[object, object]:
+    """Return what is replaced, and with what: the plain clocks by our own, the calendar by freezegun's."""
+    calendar = {getattr(api, f"real_{n}"): getattr(api, f"fake_{n}") for n in ("localtime", "gmtime", "strftime")}
+    dates = {api.real_datetime: api.FakeDatetime, api.real_date: api.FakeDate}
+    clocks = {getattr(api, f"real_{n}"): _clock(api, n, reading) for n, reading in _READINGS.items()}
+    return {**calendar, **dates, **clocks}
 
-    freezegun asks for every attribute by name, which makes an SDK import all that it had put off: half a second.
-    """
-    return list(vars(module).items())
+
+# What each clock reads in a world. As in stock asyncio, monotonic and perf_counter are the loop's clock.
+_READINGS: Final[dict[str, Callable[[Clock], float]]] = {
+    "time": lambda clock: EPOCH_S + clock.seconds,
+    "time_ns": lambda clock: EPOCH_S * NS_PER_S + clock.now_ns,
+    "monotonic": lambda clock: clock.seconds,
+    "monotonic_ns": lambda clock: clock.now_ns,
+    "perf_counter": lambda clock: clock.seconds,
+    "perf_counter_ns": lambda clock: clock.now_ns,
+}
+
+
+def _clock(api: Any, name: str, reading: Callable[[Clock], float]) -> Callable[[], float]:
+    """Return the clock called ``name``: the world's in a world, a user's freeze where it lies on top, else the real."""
+    real, frozen, factories = getattr(api, f"real_{name}"), getattr(api, f"fake_{name}"), api.freeze_factories
+
+    def read() -> Any:
+        if factories and factories[-1] is not _now:
+            return frozen()
+        world = running_world()
+        if world is None:
+            return real()
+        # Whoever waits by looking at the clock again and again would wait for ever if looking took no time.
+        world.spin()
+        return reading(world.clock)
+
+    read.__name__ = read.__qualname__ = name
+    return read
 
 
 def _now() -> datetime.datetime:
-    world = _SHARED.inside()
-    if world is None:
-        real: datetime.datetime = _SHARED.api.real_datetime.fromtimestamp(_SHARED.api.real_time(), datetime.UTC)
-        return real.replace(tzinfo=None)
-    return STARTS + datetime.timedelta(microseconds=world.clock.now_ns // 1000)
+    """Return the time that ``datetime.now`` and the calendar show."""
+    world = running_world()
+    if world is not None:
+        return STARTS + datetime.timedelta(microseconds=world.clock.now_ns // 1000)
+    api = sys.modules["freezegun.api"]
+    # Below ours may lie the freeze of a user, which goes on holding outside the world.
+    below = [factory for factory in api.freeze_factories if factory is not _now]
+    if below:
+        frozen: datetime.datetime = below[-1]()
+        return frozen
+    real: datetime.datetime = api.real_datetime.fromtimestamp(api.real_time(), datetime.UTC)
+    return real.replace(tzinfo=None)
 
 
 def _monotonic() -> float:
-    world = _SHARED.inside()
-    return world.clock.seconds if world is not None else float(_SHARED.api.real_monotonic())
+    """Return what freezegun's own monotonic clocks show, where a user's freeze put them in place."""
+    world = running_world()
+    return world.clock.seconds if world is not None else float(sys.modules["freezegun.api"].real_monotonic())
 
 
 def _monotonic_ns() -> int:
-    world = _SHARED.inside()
-    return world.clock.now_ns if world is not None else int(_SHARED.api.real_monotonic_ns())
-
-
-def _time_ns() -> int:
-    world = _SHARED.inside()
-    return EPOCH_S * NS_PER_S + world.clock.now_ns if world is not None else int(_SHARED.api.real_time_ns())
-
-
-def frozen_by_user() -> bool:
-    """Say whether somebody else has frozen time with freezegun at this moment."""
-    api = sys.modules.get("freezegun.api")
-    return bool(api and api.freeze_factories and _SHARED.depth == 0)
+    world = running_world()
+    return world.clock.now_ns if world is not None else int(sys.modules["freezegun.api"].real_monotonic_ns())

@@ -37,6 +37,7 @@ class Conversation:
     # -- from the network ------------------------------------------------------------------------------------------
     def received(self, data: bytes) -> None:
         """Read what came, and answer every request that is complete."""
+        self.endpoint.consumed(len(data))
         self._serve(self.http.feed(data))
 
     def ended(self) -> None:
@@ -47,6 +48,9 @@ class Conversation:
     def lost(self, error: OSError) -> None:
         """The client broke the connection."""
         self._client_gone()
+
+    def drained(self) -> None:
+        """The client has read; what is still to send goes by itself."""
 
     def _serve(self, requests: list[Request]) -> None:
         self.endpoint.send(self.http.take_output())

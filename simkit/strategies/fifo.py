@@ -15,7 +15,11 @@ class Fifo:
 
     name: Final = "fifo"
 
-    def choose(self, label: str, count: int) -> int:  # part of the contract, not needed here
+    def begin(self, seed: int) -> Fifo:  # part of the contract: nothing here is random
+        """Return the chooser of one run: this one, since it has no state."""
+        return self
+
+    def choose(self, kind: str, count: int) -> int:  # part of the contract, not needed here
         """Return 0."""
         return 0
 

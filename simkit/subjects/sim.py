@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from simkit.kernel.transport import settle
+from simkit.kernel.loop import settle
 from simkit.model.duration import FOREVER, NS_PER_S
 
 if TYPE_CHECKING:

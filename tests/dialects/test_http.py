@@ -77,9 +77,7 @@ def test_a_request_cut_anywhere_comes_out_once(cuts: list[int]) -> None:
 
 
 def test_a_chunked_request_body_is_put_together() -> None:
-    raw = (
-        b"POST / HTTP/1.1\r\nHost: sim\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-    )
+    raw = b"POST / HTTP/1.1\r\nHost: sim\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     assert [r.body for r in HttpConnection().feed(raw)] == [b"abcde"]
 
 

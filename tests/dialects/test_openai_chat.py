@@ -75,9 +75,7 @@ def deltas(*steps: Step, request: object = None) -> list[object]:
         text = next(decode(data)).data
         chunk = text if text == "[DONE]" else json.loads(text)
         if isinstance(chunk, dict):
-            chunk = [(c["delta"], c["finish_reason"]) for c in chunk["choices"]] or chunk["usage"][
-                "total_tokens"
-            ]
+            chunk = [(c["delta"], c["finish_reason"]) for c in chunk["choices"]] or chunk["usage"]["total_tokens"]
         told.append(chunk)
     return told
 
@@ -184,8 +182,7 @@ def test_all_chunks_of_an_answer_share_id_date_and_model() -> None:
     heads = [
         {key: chunk[key] for key in ("id", "created", "model", "object")}
         for chunk in (
-            json.loads(next(decode(b)).data)
-            for b in bodies(Say(text="a"), Say(text="b"), Finish(reason="length"))[:-1]
+            json.loads(next(decode(b)).data) for b in bodies(Say(text="a"), Say(text="b"), Finish(reason="length"))[:-1]
         )
     ]
     one = {
@@ -231,9 +228,7 @@ def test_the_bytes_are_those_of_the_fixture(name: str) -> None:
     origin, _, body = (FIXTURES / f"{name}.sse").read_bytes().partition(b"\n\n")
     assert origin.startswith(b": origin: ")
     request = ask(stream_options={"include_usage": True, "include_obfuscation": False})
-    request = CompletionRequest(
-        model=request.model, stream=True, body=request.body, include_usage=name == "two_calls"
-    )
+    request = CompletionRequest(model=request.model, stream=True, body=request.body, include_usage=name == "two_calls")
     assert b"".join(bodies(*scripts[name], request=request)) == body
 
 

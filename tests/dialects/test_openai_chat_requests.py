@@ -8,9 +8,7 @@ from simkit.contracts import CompletionRequest, Refusal
 from simkit.dialects.openai_chat import OPENAI_CHAT
 
 USER = {"role": "user", "content": "hi"}
-A, B = (
-    {"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in ("call_a", "call_b")
-)
+A, B = ({"id": i, "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in ("call_a", "call_b"))
 CALLS = {"role": "assistant", "content": None, "tool_calls": [A, B]}
 
 

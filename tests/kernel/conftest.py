@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from simkit.kernel.wallclock import WallClock
+from simkit.kernel.machine import MACHINE
 
 
 @pytest.fixture(autouse=True, scope="module")
 def clocks() -> Iterator[None]:
-    with WallClock.held():
+    with MACHINE.held():
         yield

@@ -21,9 +21,7 @@ def test_events_are_numbered_and_stamped() -> None:
 def test_secrets_are_masked_in_every_value() -> None:
     recorder = Recorder(Clock())
     recorder.record("subject", "note", text="key sk-abcdefghijkl", body={"api_key": "x", "model": "m"})
-    assert [dict(e.values) for e in recorder.trace] == [
-        {"text": "key ***", "body": {"api_key": "***", "model": "m"}}
-    ]
+    assert [dict(e.values) for e in recorder.trace] == [{"text": "key ***", "body": {"api_key": "***", "model": "m"}}]
 
 
 def test_nothing_is_recorded_once_it_is_closed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import datetime
 import gc
@@ -16,7 +17,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,24 +26,25 @@ from simkit.errors import RunEndedError, UsageError
 from simkit.kernel.world import World
 from simkit.model.plan import Plan
 from simkit.model.trace import Trace
-from tests.kernel.wire import serve_peer
+from tests.kernel.wire import serve_peer, steps
 
 # Everything that a world replaces lives in one of these, or in a class of theirs.
 OWNERS: tuple[Any, ...] = (
     *(asyncio, asyncio.events, datetime, gc, os, queue, random, select, socket, ssl, subprocess, threading, time, uuid),
-    *(random.Random, socket.socket, ssl.SSLContext, asyncio.BaseEventLoop),
+    *(random.Random, socket.socket, ssl.SSLContext, asyncio.BaseEventLoop, asyncio.DefaultEventLoopPolicy),
 )
 
 
 @pytest.fixture(autouse=True, scope="module")
-def clocks() -> Iterator[None]:
+def clocks() -> None:
     """No clocks held over the tests of this file: what a run alone leaves behind is its subject."""
-    yield
 
 
 def attributes() -> dict[str, dict[str, object]]:
     return {
-        getattr(owner, "__name__", ""): {k: v for k, v in vars(owner).items() if k not in ("__warningregistry__", "_inst")}
+        getattr(owner, "__name__", ""): {
+            k: v for k, v in vars(owner).items() if k not in ("__warningregistry__", "_inst")
+        }
         for owner in OWNERS
     }
 
@@ -61,8 +63,8 @@ async def orphans() -> str:
     async def server() -> None:
         await asyncio.get_running_loop().create_future()
 
-    asyncio.create_task(server(), name="server")
-    asyncio.create_task(asyncio.sleep(1000), name="sleeper")
+    asyncio.create_task(server(), name="server")  # noqa: RUF006  # an orphan is what is wanted
+    asyncio.create_task(asyncio.sleep(1000), name="sleeper")  # noqa: RUF006  # an orphan is what is wanted
     await asyncio.sleep(2)
     return "done"
 
@@ -101,7 +103,7 @@ def test_an_interrupt_passes_through_and_cleans_up(error: type[BaseException], w
         raise error
 
     async def in_task() -> None:
-        task = asyncio.create_task(stop())
+        task = asyncio.create_task(stop())  # an orphan is what is wanted
         await asyncio.sleep(5)
         await task
 
@@ -127,7 +129,9 @@ def test_an_interrupt_passes_through_and_cleans_up(error: type[BaseException], w
 
 def test_control_c_in_an_idle_moment_passes_through() -> None:
     def main() -> None:
-        threading.Thread(target=lambda: (time.sleep(1), signal.raise_signal(signal.SIGINT), time.sleep(1))).start()
+        threading.Thread(
+            target=steps(lambda: time.sleep(1), lambda: signal.raise_signal(signal.SIGINT), lambda: time.sleep(1))
+        ).start()
         time.sleep(10)
 
     before, world = threading.enumerate(), World()
@@ -138,7 +142,7 @@ def test_control_c_in_an_idle_moment_passes_through() -> None:
 
 def test_a_run_in_which_nothing_can_happen_any_more_is_a_deadlock() -> None:
     async def waits_for_ever() -> None:
-        asyncio.create_task(asyncio.Event().wait(), name="helper")
+        asyncio.create_task(asyncio.Event().wait(), name="helper")  # noqa: RUF006  # an orphan is what is wanted
         await asyncio.sleep(3)
         await asyncio.get_running_loop().create_future()
 
@@ -196,6 +200,8 @@ def test_an_ended_run_tells_nobody_of_errors_that_it_made_itself(caplog: pytest.
     async def main() -> None:
         await asyncio.open_connection("nowhere.example.com", 80)
 
+    gc.collect()
+    caplog.clear()
     world = World()
     reason = run_to_the_end(world, main)
     gc.collect()
@@ -223,7 +229,7 @@ def test_what_teardown_does_is_not_in_the_trace() -> None:
         log.append("well then")
 
     async def main() -> None:
-        asyncio.create_task(stubborn(), name="stubborn")
+        asyncio.create_task(stubborn(), name="stubborn")  # noqa: RUF006  # an orphan is what is wanted
         await asyncio.sleep(1)
 
     world = World()
@@ -246,7 +252,7 @@ def test_a_task_that_ignores_every_cancellation_does_not_hang_and_ends_inside() 
             log.append(datetime.datetime.now().year)
 
     async def main() -> None:
-        asyncio.create_task(immortal(), name="immortal")
+        asyncio.create_task(immortal(), name="immortal")  # noqa: RUF006  # an orphan is what is wanted
         await asyncio.sleep(1)
 
     world = World()
@@ -266,8 +272,7 @@ def test_two_runs_of_one_world_are_the_same_run() -> None:
         await orphans()
 
     world = World(seed=3)
-    serve_peer(world, first=b"hello")
-    world.network.latency_ns = 5_000_000
+    serve_peer(world, first=b"hello", latency_ns=5_000_000)
     traces = list[Trace]()
     for _ in range(3):
         world.run(main)
@@ -276,7 +281,10 @@ def test_two_runs_of_one_world_are_the_same_run() -> None:
 
 
 def test_a_plan_overrides_the_seed() -> None:
-    assert World(seed=1, plan=Plan(seed=2)).run(random.random) == World(seed=2).run(random.random)
+    def draw() -> float:
+        return random.random()
+
+    assert World(seed=1, plan=Plan(seed=2)).run(draw) == World(seed=2).run(draw)
 
 
 def test_a_run_inside_a_run_is_refused_and_the_outer_one_goes_on() -> None:
@@ -295,34 +303,30 @@ def test_a_run_inside_a_run_is_refused_and_the_outer_one_goes_on() -> None:
     before = attributes()
     assert world.run(main) == [
         "this world is running already - one world runs one main at a time",
-        "another world runs in this process - run one after the other, or in processes of their own",
+        "a world cannot be entered from inside another - end the outer one first",
         "5.0",
     ]
     assert attributes() == before
 
 
-def test_a_run_beside_a_run_is_refused() -> None:
-    said = list[str]()
-
+def test_a_run_beside_a_run_has_a_clock_of_its_own() -> None:
     def outsider() -> None:
-        try:
-            World().run(lambda: None)
-        except UsageError as error:
-            said.append(str(error))
+        with gate:
+            seen.append(World().run(steps(lambda: time.sleep(5), lambda: time.monotonic())))
+        done.release()
 
-    thread = threading.Thread(target=outsider)
-    # A thread from outside, started by the real function, while the world's main thread waits in real time.
-    starter = threading.Thread(target=lambda: (gate.acquire(), outsider(), done.release()))
-    gate, done = threading.Lock(), threading.Lock()
+    # Locks from outside: the world's main thread waits in real time, while the other thread has a run of its own.
+    seen, gate, done = list[float](), _thread.allocate_lock(), _thread.allocate_lock()
     gate.acquire()
     done.acquire()
-    starter.start()
-    World().run(lambda: (gate.release(), done.acquire()))
-    starter.join()
-    assert (len(said), thread.is_alive()) == (1, False)
+    thread = threading.Thread(target=outsider)
+    thread.start()
+    own = World().run(steps(lambda: time.sleep(2), gate.release, done.acquire, lambda: time.monotonic()))
+    thread.join()
+    assert ([*seen, own], vars(time)["sleep"].__module__) == ([5.0, 2.0], "time")
 
 
-@pytest.mark.parametrize("main", [orphans, lambda: time.sleep(1), lambda: {}["no"]])
+@pytest.mark.parametrize("main", [orphans, lambda: time.sleep(1), lambda: dict[str, str]()["no"]])
 def test_everything_that_was_replaced_is_given_back(main: Callable[[], object]) -> None:
     World().run(lambda: None)
     before = attributes()
@@ -333,7 +337,7 @@ def test_everything_that_was_replaced_is_given_back(main: Callable[[], object]) 
     assert {
         owner: [name for name in {**was, **now} if was.get(name, "absent") is not now.get(name, "absent")]
         for (owner, was), now in zip(before.items(), attributes().values(), strict=True)
-    } == dict.fromkeys(before, [])
+    } == {owner: [] for owner in before}
 
 
 def test_the_state_of_chance_and_of_the_collector_is_restored() -> None:
@@ -376,7 +380,7 @@ def test_threads_that_can_go_on_when_the_main_function_ends_do_so_first() -> Non
 def test_now_is_readable_before_during_and_after_a_run() -> None:
     world = World()
     seen = [world.now]
-    world.run(lambda: (time.sleep(3), seen.append(world.now)))
+    world.run(steps(lambda: time.sleep(3), lambda: seen.append(world.now)))
     assert [*seen, world.now] == [0.0, 3.0, 3.0]
 
 

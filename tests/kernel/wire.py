@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from simkit.dialects.http import HttpConnection, Request
 from simkit.kernel.network import Endpoint
@@ -19,6 +20,7 @@ class Http:
         self._answer = answer
 
     def received(self, data: bytes) -> None:
+        self.endpoint.consumed(len(data))
         for request in self.connection.feed(data):
             self._answer(self, request)
 
@@ -26,6 +28,9 @@ class Http:
         self.endpoint.close()
 
     def lost(self, error: OSError) -> None:
+        pass
+
+    def drained(self) -> None:
         pass
 
     def say(self, text: str) -> None:
@@ -48,6 +53,7 @@ class Peer:
         self.heard: list[object] = []
 
     def received(self, data: bytes) -> None:
+        self.endpoint.consumed(len(data))
         self.heard.append(data)
 
     def ended(self) -> None:
@@ -56,8 +62,11 @@ class Peer:
     def lost(self, error: OSError) -> None:
         self.heard.append(type(error).__name__)
 
+    def drained(self) -> None:
+        pass
 
-def serve_peer(world: World, name: str = "peer.example.com", first: bytes = b"") -> list[Peer]:
+
+def serve_peer(world: World, name: str = "peer.example.com", *, first: bytes = b"", latency_ns: int = 0) -> list[Peer]:
     """Declare a host, and return the list that its connections are put into."""
     peers: list[Peer] = []
 
@@ -66,7 +75,9 @@ def serve_peer(world: World, name: str = "peer.example.com", first: bytes = b"")
         endpoint.send(first)
         return peers[-1]
 
-    world.network.declare(name).serve(accept)
+    host = world.network.declare(name)
+    host.link.latency_ns = latency_ns
+    host.serve(accept)
     return peers
 
 
@@ -92,3 +103,12 @@ class Diary(asyncio.Protocol):
         self.calls.append(("lost", type(exc).__name__))
         if not self.over.done():
             self.over.set_result(None)
+
+
+def steps(*calls: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a function that does one thing after the other and returns what the last one gave."""
+
+    def run() -> Any:
+        return [call() for call in calls][-1]
+
+    return run

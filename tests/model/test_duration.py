@@ -65,10 +65,7 @@ def test_what_is_no_duration_is_refused_by_its_text(text: str) -> None:
 
 
 def test_spans_are_written_as_people_say_them() -> None:
-    told = [
-        format_duration(parse_duration(t))
-        for t in ("90000ms", "181s", "540s", "60s", "5400s", "0.25s", "601s")
-    ]
+    told = [format_duration(parse_duration(t)) for t in ("90000ms", "181s", "540s", "60s", "5400s", "0.25s", "601s")]
     assert told == ["90s", "181s", "9m", "1m", "1h30m", "250ms", "10m1s"]
 
 

@@ -37,9 +37,7 @@ def test_a_name_near_a_known_one_is_guessed() -> None:
 
 
 def test_the_nearest_name_is_told_or_else_all_of_them() -> None:
-    assert [
-        nearest(*n) for n in (("agnet", ["agent", "flawed"]), ("xyz", ["agent", "flawed"]), ("xyz", []))
-    ] == [
+    assert [nearest(*n) for n in (("agnet", ["agent", "flawed"]), ("xyz", ["agent", "flawed"]), ("xyz", []))] == [
         " - did you mean 'agent'?",
         " - known: agent, flawed",
         "",

@@ -3,10 +3,7 @@ from __future__ import annotations
 from simkit.model.trace import Event, Trace
 
 TRACE = Trace(
-    tuple(
-        Event(n, n * 10, "world", kind, {"i": n})
-        for n, kind in enumerate(["run.start", "note", "said", "note"])
-    )
+    tuple(Event(n, n * 10, "world", kind, {"i": n}) for n, kind in enumerate(["run.start", "note", "said", "note"]))
 )
 
 

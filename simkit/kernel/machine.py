@@ -1,0 +1,122 @@
+"""The machine's replacements, all of them: what a thread of a world sees in place of the standard library.
+
+The idea: each room says what it replaces (objects under every alias, and attributes), this one puts all of it
+in place when the first world is entered and gives it back when the last one is left. The constraint: every
+replacement asks which world the calling thread belongs to and does the real thing for a thread that belongs to
+none, so nothing depends on which world put it there. Closures over one world were refused: a module that is
+imported inside a world keeps what it saw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from simkit.errors import NotSimulatedError
+from simkit.kernel import entropy, fence, selector, sockets, threads, tls
+from simkit.kernel.aliases import Aliases
+from simkit.kernel.patches import Patches
+from simkit.kernel.wallclock import WALL
+
+
+class Machine:
+    """The replaced standard library, and how many worlds need it at the moment."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._running = 0
+        self._collecting = False
+        self._aliases: Aliases | None = None
+        self._patches = Patches()
+        # What a run replaces for itself: somebody else may have replaced it since the machine is held.
+        self._run_patches = Patches()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep everything replaced over many runs, so that only the first pays for it. Nests."""
+        with WALL.held():
+            self._depth += 1
+            try:
+                if self._depth == 1:
+                    self._on()
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._off()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold while a world runs. Garbage is collected where the world says: finalizers are part of a run."""
+        with self.held():
+            if self._running == 0:
+                self._collecting = gc.isenabled()
+                gc.disable()
+                for room in (threads, entropy):
+                    room.install_for_run(self._run_patches)
+            self._running += 1
+            try:
+                yield
+            finally:
+                self._running -= 1
+                if self._running == 0:
+                    self._run_patches.undo()
+                    if self._collecting:
+                        gc.enable()
+
+    def _on(self) -> None:
+        if self._aliases is None:
+            self._aliases = Aliases(
+                {
+                    **threads.fakes(),
+                    **sockets.fakes(),
+                    **selector.fakes(),
+                    **entropy.fakes(),
+                    **fence.fakes(),
+                }
+            )
+        self._aliases.on()
+        for room in (threads, entropy, tls):
+            room.install(self._patches)
+        # The default policy only: who sets a policy of his own gets the loops that it makes.
+        self._patches.set(asyncio.DefaultEventLoopPolicy, "_loop_factory", staticmethod(_new_event_loop))
+        _refuse_uvloop(self._patches)
+
+    def _off(self) -> None:
+        self._patches.undo()
+        assert self._aliases is not None
+        self._aliases.off()
+
+
+# Process-wide because what it replaces is process-wide.
+MACHINE: Final = Machine()
+
+
+def _new_event_loop() -> Any:
+    """Return a loop that joins the world, or a stock one outside every world."""
+    world = threads.running_world()
+    if world is None:
+        return asyncio.SelectorEventLoop()
+    return world.new_loop()
+
+
+def _refuse_uvloop(patches: Patches) -> None:
+    """uvloop waits in C where no clock of ours reaches; whoever asks for it inside a world is told so."""
+    uvloop = sys.modules.get("uvloop")
+    if uvloop is None:
+        return
+    for name in ("new_event_loop", "Loop"):
+        real = vars(uvloop).get(name)
+
+        def refuse(*args: object, _real: Any = real, **kwargs: object) -> object:
+            if threads.running_world() is None:
+                return _real(*args, **kwargs)
+            raise NotSimulatedError(
+                "uvloop is not simulated inside a world - let the code use asyncio.new_event_loop() there"
+            )
+
+        patches.set(uvloop, name, refuse)
