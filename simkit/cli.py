@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -122,6 +122,11 @@ def main() -> None:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the verdicts."
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Run everything again in a new process under another hash seed, and fail where a trace differs.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Print the whole time line of a failure.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures in short, and the summary.")
 def run(
@@ -131,6 +136,7 @@ def run(
     plan: str | None,
     trace_file: str | None,
     form: str,
+    verify: bool,
     verbose: bool,
     quiet: bool,
 ) -> None:
@@ -146,7 +152,8 @@ def run(
     from simkit.run import as_plan  # lazy: --help and usage errors need no kernel
 
     overrides = parse_overrides(settings)
-    printer = _Json(sys.stdout) if form == "json" else _text(overrides, 1 if verbose else -1 if quiet else 0)
+    level = 1 if verbose else -1 if quiet else 0
+    printer = _Json(sys.stdout) if form == "json" else _text(overrides, subject, level)
     # Whatever an agent prints must not get between the lines of the document.
     with contextlib.redirect_stdout(sys.stderr) if form == "json" else contextlib.nullcontext():
         cases = read_paths(paths or (".",), Outside(settings=overrides, subject=subject))
@@ -154,7 +161,25 @@ def run(
         with _trace_target(trace_file) as session.trace_to:
             session.play()
             code = session.conclude()
+        if verify and not session.interrupted:
+            code = max(code, _verify(session.results, paths, settings, subject, plan))
     click.get_current_context().exit(code)
+
+
+def _verify(
+    results: Sequence[Result], paths: Sequence[str], settings: Sequence[str], subject: str | None, plan: str | None
+) -> int:
+    """Run all cases once more elsewhere, tell what came out differently, and return the exit code for that."""
+    from simkit.verify import verify  # lazy: as above
+
+    options = [*(f"--set={text}" for text in settings)]
+    options += [f"--{name}={value}" for name, value in (("subject", subject), ("plan", plan)) if value is not None]
+    different = verify(results, [*options, "--", *paths])
+    for text in different:
+        _say(sys.stdout, f"\n{text}")
+    same = len(results) - len(different)
+    _say(sys.stdout, f"\nverified: {same} of {_counted(len(results), 'case')} ran the same under another hash seed")
+    return FAILED if different else PASSED
 
 
 @main.command(epilog=_EPILOG)
@@ -259,6 +284,8 @@ class _Session:
             # Somebody else's handler, or a job in the background, which is not meant when Ctrl-C is pressed.
             yield
             return
+        from simkit.kernel.threads import start_real_thread  # lazy: as above
+
         # Whoever takes it says the last words: this thread, or the one that waits for it to come to an end.
         last_words = allocate_lock()
 
@@ -272,8 +299,8 @@ class _Session:
 
         def interrupt(signum: int, frame: FrameType | None) -> None:
             self.interrupted = True
-            # The name bound at the top is the real one: inside a world, others are simulated.
-            start_new_thread(end_anyway, ())
+            # Inside a world every other way to start a thread is simulated, and this one waits in real time.
+            start_real_thread(end_anyway)
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGINT, interrupt)
@@ -347,7 +374,7 @@ def _interrupted(results: Sequence[Result], cases: Sequence[Scenario]) -> str:
     return f"interrupted{at}: {len(results)} of {_counted(len(cases), 'case')} done"
 
 
-def _text(overrides: dict[str, str], verbosity: int) -> _Text:
+def _text(overrides: dict[str, str], subject: str | None, verbosity: int) -> _Text:
     import shutil  # lazy: only a text report asks for the width
 
     from simkit.reporters.text import ReportOptions  # lazy: as above
@@ -358,6 +385,7 @@ def _text(overrides: dict[str, str], verbosity: int) -> _Text:
         colour=_has_colour(out),
         verbosity=verbosity,
         overrides=overrides,
+        subject=subject,
         encoding=_encoding(out),
     )
     return _Text(out, options)

@@ -9,6 +9,7 @@ effects was refused: what it holds depends on who imported what before.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 from collections.abc import Iterable
 from importlib import metadata
@@ -79,5 +80,6 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" - known: {', '.join(known)}" if known else ""
 
 
+@functools.cache  # a run asks for its dialects and laws, and looking through every installed package takes longer
 def _entry_points(kind: str) -> metadata.EntryPoints:
     return metadata.entry_points(group=f"simkit.{kind}")

@@ -35,6 +35,7 @@ from simkit.subjects.function import function_subject
 from simkit.subjects.sim import ScenarioSim
 
 _PACKAGE = os.path.dirname(__file__)
+_STDLIB = os.path.dirname(os.__file__)
 
 
 def load(path: Path | str) -> tuple[Scenario, ...]:
@@ -106,6 +107,8 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
     """Wrap the subject so that its result and its error are in the trace, told from the inside of the run."""
 
     def ended(result: object) -> None:
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError(f"subject {agent.name!r} is a generator, expected a function that returns or is awaited")
         if isinstance(result, str) and not sim.spoke:
             sim.said(result)
             sim.turn_ended("finished", result)
@@ -115,6 +118,9 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
         # A cancellation or ``sys.exit`` is the subject's own; these three are not, and must get through.
         if isinstance(error, (RunEndedError, WorldEndedError, KeyboardInterrupt)):
             raise error
+        # What a task group wraps is what went wrong; the group only says that something did.
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
         where = _where(error)
         text = f"{type(error).__name__}: {error}"
         world.recorder.record("subject", "subject.raised", error=type(error).__name__, text=text, where=where)
@@ -127,7 +133,9 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
 
     def function() -> None:
         try:
-            ended(agent.start(cast(Sim, sim)))
+            result = agent.start(cast(Sim, sim))
+            # A partial or a lambda around a coroutine function is as good a subject as the function itself.
+            ended(world.new_loop().run_main(lambda: result) if inspect.iscoroutine(result) else result)
         except BaseException as error:  # noqa: BLE001  # as above
             raised(error)
 
@@ -139,17 +147,18 @@ def _is_coroutine_function(start: Callable[..., object]) -> bool:
 
 
 def _where(error: BaseException) -> str:
-    """Return the innermost line outside simkit and the standard library's loop, as ``file:line``."""
+    """Return the innermost line outside simkit, and outside the standard library where there is one."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_PACKAGE)]
+    frames = [f for f in frames if not f.filename.startswith(_STDLIB) or "site-packages" in f.filename] or frames
     return place((frames[-1].filename, frames[-1].lineno or 0)) if frames else ""
 
 
 def _import_ahead(agent: Subject, module: str) -> None:
     try:
         importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:
         raise SubjectError(
-            f"subject {agent.name!r} needs {module!r}, which cannot be imported ({error}) - "
+            f"subject {agent.name!r} needs {module!r}, which cannot be imported ({type(error).__name__}: {error}) - "
             f"install it, such as: pip install 'pytest-simkit[{module}]'"
         ) from error
 

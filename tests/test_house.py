@@ -36,7 +36,7 @@ TIERS: Final[tuple[tuple[str, ...], ...]] = (
     ("options",),
     ("explore",),
     ("conformance",),
-    ("run",),
+    ("run", "verify"),
     ("provider", "subjects"),
     ("kernel",),
     ("checks", "strategies", "reporters", "dialects", "language"),

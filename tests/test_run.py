@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,9 @@ def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.sim.yaml"
     path.write_text(ROWS)
     return path
+
+
+PLAIN = "user:\n  - says: hello\nprovider:\n  - stream: [say: hi, finish: stop]\n"
 
 
 # -- which case --
@@ -280,3 +285,45 @@ def test_an_unknown_subject_of_the_caller_is_the_callers_mistake() -> None:
 def test_a_subject_whose_imports_are_missing_is_told_before_the_run() -> None:
     with pytest.raises(SubjectError, match="no module is called 'nowhere'"):
         run_scenario(scenario("subject: nowhere:agent\nprovider: []\n"))
+
+
+def test_a_partial_around_a_coroutine_function_is_a_subject() -> None:
+    async def agent(greeting: str, sim: Sim) -> str:
+        await asyncio.sleep(1)
+        return greeting
+
+    result = run_scenario(scenario(PLAIN), subject=functools.partial(agent, "hello"))
+    assert [(e.at_ns, e.get("text")) for e in result.trace.of("said")] == [(10**9, "hello")]
+
+
+def test_a_generator_is_refused_as_a_subject() -> None:
+    async def agent(sim: Sim) -> AsyncIterator[str]:
+        yield "hello"
+
+    result = run_scenario(scenario(PLAIN), subject=agent)
+    assert [e.get("text") for e in result.trace.of("subject.raised")] == [
+        "TypeError: subject 'test_a_generator_is_refused_as_a_subject.<locals>.agent' is a generator, "
+        "expected a function that returns or is awaited"
+    ]
+
+
+def test_of_an_exception_group_the_first_error_is_told() -> None:
+    async def fails() -> None:
+        raise KeyError("the one that matters")
+
+    async def agent(sim: Sim) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+
+    result = run_scenario(scenario(PLAIN), subject=agent)
+    assert [e.get("error") for e in result.trace.of("subject.raised")] == ["KeyError"]
+
+
+def test_a_subject_that_stops_listening_leaves_nothing_behind() -> None:
+    async def agent(sim: Sim) -> str:
+        async for _ in sim.user:
+            return "enough"
+        return "nobody spoke"
+
+    result = run_scenario(scenario(PLAIN), subject=agent)
+    assert [e.kind for e in result.trace.of("orphan", "lost.error")] == []

@@ -15,7 +15,7 @@ from simkit.checks.reading import at
 from simkit.contracts import Law
 from simkit.model.scenario import Scenario
 from simkit.model.trace import Event, Trace
-from simkit.model.verdict import Finding, NotApplicable
+from simkit.model.verdict import Finding, NotApplicable, Verdict
 
 _SAYS: Final = {
     "raised": "the subject raised an exception",
@@ -26,6 +26,9 @@ _SAYS: Final = {
     "exhausted": "a request came when the script had no answer left",
     "undeclared_host": "the subject dialled a host that the scenario does not declare",
     "limit": "the run reached one of its limits",
+    "plan": "the plan does not fit this run any more",
+    "stuck": "the subject blocked in something that is not simulated",
+    "simkit": "simkit itself failed, and the scenario is not to blame",
 }
 
 
@@ -38,7 +41,9 @@ def _ends(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Findi
         yield Finding(law="ends", text=text, events=(event.n,))
     for event in ends:
         if event.get("reason") != "returned" and not (raised and event.get("reason") == "raised"):
-            yield Finding(law="ends", text=_stopped(event), events=(event.n,))
+            # What simkit got wrong says nothing about the subject.
+            verdict = Verdict.UNKNOWN if event.get("reason") == "simkit" else Verdict.FAIL
+            yield Finding(law="ends", text=_stopped(event), events=(event.n,), verdict=verdict)
     if not raised and not ends:
         yield NotApplicable(law="ends", because="the trace does not say how the run ended")
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,18 +33,32 @@ def stream(seed: int, name: str) -> random.Random:
     return random.Random(f"simkit:{seed}:{name}")
 
 
-def hashes(seed: int) -> Iterator[int]:
-    """Yield the hashes of tasks and futures, spread over the table sizes of small sets.
+class Hashes:
+    """The hashes of tasks and futures by their number, spread over the table sizes of small sets.
 
     From a hash function and not from ``random``: a loop is made for every run, and seeding a generator costs as much as
     an empty run.
     """
-    count = 0
-    while True:
-        block = hashlib.blake2b(b"simkit:%d:hash:%d" % (seed, count)).digest()
-        for start in range(0, len(block), 8):
-            yield int.from_bytes(block[start : start + 8], "big") >> 3
-        count += 1
+
+    __slots__ = ("_block", "_block_number", "_number", "_seed")
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._number = -1
+        self._block, self._block_number = b"", -1
+
+    def next_number(self) -> int:
+        """Number one more task or future."""
+        self._number += 1
+        return self._number
+
+    def of(self, number: int) -> int:
+        """Return the hash of the task or future with this number."""
+        block, place = divmod(number, 8)
+        if block != self._block_number:
+            self._block = hashlib.blake2b(b"simkit:%d:hash:%d" % (self._seed, block)).digest()
+            self._block_number = block
+        return int.from_bytes(self._block[place * 8 : place * 8 + 8], "big") >> 3
 
 
 class Entropy:

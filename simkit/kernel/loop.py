@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import events, futures, tasks
+from asyncio import base_events, events, futures, tasks
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush, nsmallest
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
 from simkit.kernel.clock import to_ns
-from simkit.kernel.entropy import hashes
+from simkit.kernel.entropy import Hashes
 from simkit.kernel.selector import SimSelector
+from simkit.kernel.threads import running_world
 
 if TYPE_CHECKING:
     from simkit.kernel.threads import SimThread
     from simkit.kernel.world import World
+
+RealLoop = asyncio.SelectorEventLoop
 
 # The heap is swept when more than this many of its timers, and more than half of them, were cancelled.
 _CANCELLED_MAX: Final = 100
@@ -47,15 +50,51 @@ class SimTask(tasks.Task[Any]):
 
 
 class SimFuture(futures.Future[Any]):
-    """A future whose hash follows the seed; see ``SimTask``."""
+    """A future whose hash follows the seed; see ``SimTask``. Few are ever asked for it."""
 
-    _sim_hash: int = 0
+    __slots__ = ("hashes", "number")
+
+    hashes: Hashes
+    number: int
 
     def __hash__(self) -> int:
-        return self._sim_hash
+        return self.hashes.of(self.number)
 
 
-class SimEventLoop(asyncio.SelectorEventLoop):
+class SimTimer(asyncio.TimerHandle):
+    """A timer handle, made in one step instead of asyncio's four: a loop makes one for every sleep."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._scheduled = True
+        self._repr = self._source_traceback = None
+
+    def cancel(self) -> None:
+        """Let this timer not fire."""
+        if not self._cancelled:
+            loop: Any = self._loop
+            if loop._debug:
+                super().cancel()
+                return
+            loop._timer_handle_cancelled(self)
+            self._cancelled = True
+            self._callback = self._args = None
+
+
+# What a program prints reads as in production.
+SimTask.__name__, SimFuture.__name__ = "Task", "Future"
+
+
+class SimEventLoop(RealLoop):
     """An event loop that waits in virtual time."""
 
     def __init__(self, world: World) -> None:
@@ -63,7 +102,7 @@ class SimEventLoop(asyncio.SelectorEventLoop):
         self._clock = world.clock
         self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
         self._cancelled_timers = 0
-        self._hashes = hashes(world.plan.seed)
+        self._hashes = Hashes(world.plan.seed)
         self._task_count = 0
         # The task that the loop was started for: when it is done the run is over, so it never counts as a survivor.
         self.main_task: asyncio.Task[Any] | None = None
@@ -88,14 +127,17 @@ class SimEventLoop(asyncio.SelectorEventLoop):
         if when is None:
             raise TypeError("when cannot be None")
         self._check_closed()  # type: ignore[attr-defined]  # asyncio's own, not in typeshed
+        timer: asyncio.TimerHandle
         if self._debug:  # type: ignore[attr-defined]
             self._check_thread()  # type: ignore[attr-defined]
             self._check_callback(callback, "call_at")  # type: ignore[attr-defined]
-        timer = events.TimerHandle(when, callback, args, self, context)
-        if timer._source_traceback:  # type: ignore[attr-defined]
-            del timer._source_traceback[-1]  # type: ignore[attr-defined]
+            timer = events.TimerHandle(when, callback, args, self, context)
+            if timer._source_traceback:  # type: ignore[attr-defined]
+                del timer._source_traceback[-1]  # type: ignore[attr-defined]
+            timer._scheduled = True  # type: ignore[attr-defined]
+        else:
+            timer = SimTimer(when, callback, args, self, context)
         heappush(self._timers, (to_ns(when), self.world.next_sequence(), timer))
-        timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
@@ -122,25 +164,36 @@ class SimEventLoop(asyncio.SelectorEventLoop):
         ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
         if self._cancelled_timers:
             self._sweep()
-        if ready or self._stopping or self._simulated.anybody:  # type: ignore[attr-defined]
-            self.world.breathe()
-        else:
+        world, candidates = self.world, self._simulated.candidates
+        if ready or candidates or self._stopping:  # type: ignore[attr-defined]
+            world.breathe()
+        elif not timers or world.varies_timing or not world.reach(timers[0][0]):
             self._idle(timers[0][0] if timers else None)
-        if self._simulated.anybody:
+        if candidates:
             self._process_events(self._simulated.ready())  # type: ignore[attr-defined]
-        if timers:
+        if timers and timers[0][0] <= self._clock.now_ns:
             self._take_due_timers()
-        order_any = self.world.order_any
+        order_any = world.order_any and world.choices.open
+        run = self._run_watched if self._debug else asyncio.Handle._run
         for _ in range(len(ready)):
             handle = self._pick(ready) if order_any and len(ready) > 1 else ready.popleft()
             if not handle._cancelled:
                 self._current_handle = handle
-                handle._run()
+                run(handle)
         self._current_handle = None
         handle = None  # a handle kept in this frame would keep its task alive while the loop waits
 
+    def _run_watched(self, handle: asyncio.Handle) -> None:
+        """Report a callback that blocks the loop, as debug mode does; in virtual time."""
+        start = self.time()
+        handle._run()
+        duration = self.time() - start
+        if duration >= self.slow_callback_duration:
+            stock: Any = base_events
+            stock.logger.warning("Executing %s took %.3f seconds", stock._format_handle(handle), duration)
+
     def _take_due_timers(self) -> None:
-        timers, clock, now_ns = self._timers, self._clock, self._clock.now_ns
+        timers, clock, now_ns, ready = self._timers, self._clock, self._clock.now_ns, self._ready  # type: ignore[attr-defined]
         if self._hold_timers:
             self._hold_timers = False
             return
@@ -150,13 +203,13 @@ class SimEventLoop(asyncio.SelectorEventLoop):
             if timer._cancelled:
                 self._cancelled_timers -= 1
                 continue
-            if at_ns == now_ns:
+            if at_ns == now_ns and timer._when > clock.seconds:  # type: ignore[attr-defined]
                 clock.show(timer._when)  # type: ignore[attr-defined]
-            self._ready.append(timer)  # type: ignore[attr-defined]
+            ready.append(timer)
 
     def _pick(self, ready: Any) -> asyncio.Handle:
         """Take any of the ready handles: an order that asyncio does not produce, for ``order: any``."""
-        index = self.world.choose("order", [str(i) for i in range(len(ready))])
+        index = self.world.choices.choose("order", len(ready), lambda i: _owner(ready[i]))
         handle: asyncio.Handle = ready[index]
         del ready[index]
         return handle
@@ -164,13 +217,11 @@ class SimEventLoop(asyncio.SelectorEventLoop):
     def _idle(self, deadline_ns: int | None) -> None:
         """Wait for a timer, for the network or for another thread."""
         world, threads = self.world, self.world.threads
-        if not threads.runnable and deadline_ns is not None:
+        if world.varies_timing and deadline_ns is not None and not threads.runnable:
             event_ns = world.next_event_ns()
             if event_ns is None or event_ns > deadline_ns:
                 # A timer may have been armed for an instant that was over already.
-                self._reach(max(deadline_ns, world.clock.now_ns))
-                return
-            if world.explores and self._timer_first(event_ns, deadline_ns):
+                world.reach(self._late(max(deadline_ns, world.clock.now_ns)))
                 return
         assert self._thread is not None
         self._idling = True
@@ -180,57 +231,38 @@ class SimEventLoop(asyncio.SelectorEventLoop):
             self._idling = False
 
     # -- what can vary around a deadline ---------------------------------------------------------------------------
-    def _reach(self, deadline_ns: int) -> None:
-        """Let time pass up to a timer, or, where the plan says so, beyond it: a loop that polls late."""
-        world = self.world
-        if world.jitter_ns:
-            deadline_ns = self._late(deadline_ns)
-        world.advance(deadline_ns)
-        world.step()
-
     def _late(self, deadline_ns: int) -> int:
-        """Choose how late the loop polls: at its timer, or at one of the next instants within the window."""
+        """Choose how late the loop polls: at its timer, or at one of the next instants within the window.
+
+        Two ways for an event: the loop is late and finds both, or the event is early and has a round of its own.
+        """
         world = self.world
         latest_ns = deadline_ns + world.jitter_ns
-        near = nsmallest(_LATE_MAX * 2, self._timers)
-        timers = {at_ns for at_ns, _, timer in near if not timer._cancelled and deadline_ns < at_ns <= latest_ns}
-        events_ns = set(world.events_between(deadline_ns, latest_ns))
-        later = sorted(timers | events_ns)[:_LATE_MAX]
-        if not later:
+        early = world.events_near(deadline_ns, latest_ns)
+        late = {at_ns: entry.label for at_ns, _, entry in reversed(early)}
+        for at_ns, _, timer in reversed(nsmallest(_LATE_MAX * 2, self._timers)):
+            if not timer._cancelled and deadline_ns < at_ns <= latest_ns:
+                late[at_ns] = _owner(timer)
+        instants = sorted(late)[:_LATE_MAX]
+        if not instants:
             return deadline_ns
-        # Two ways for each instant: the loop is late, or (events only) the event comes early, in a round of its own.
-        options = [("late", at_ns) for at_ns in later] + [("early", at_ns) for at_ns in later if at_ns in events_ns]
-        pick = world.choose("timing", ["on time", *(f"{how} {at_ns}" for how, at_ns in options)])
-        if pick == 0:
-            return deadline_ns
-        how, at_ns = options[pick - 1]
-        if how == "early":
+
+        def label(i: int) -> str:
+            if i > len(instants):
+                return f"{early[i - 1 - len(instants)][2].label} early, before {_owner(self._timers[0][2])}"
+            return f"{_owner(self._timers[0][2])} late, with {late[instants[i - 1]]}"
+
+        pick = world.choices.choose("timing", 1 + len(instants) + len(early), label)
+        if pick > len(instants):
             world.advance(deadline_ns)
-            world.happen_early(at_ns)
+            world.happen_early(early[pick - 1 - len(instants)])
             self._hold_timers = True
             return deadline_ns
+        at_ns = instants[pick - 1] if pick else deadline_ns
         while (event_ns := world.next_event_ns()) is not None and event_ns <= at_ns:
             world.advance(event_ns)
             world.happen()
         return at_ns
-
-    def _timer_first(self, event_ns: int, deadline_ns: int) -> bool:
-        """Choose whether a timer overtakes an outside event that is due at the same instant, or just before it."""
-        world = self.world
-        if event_ns == deadline_ns:
-            pick = world.choose("tie", ["event", "timer"])
-        elif deadline_ns - event_ns <= world.jitter_ns:
-            # The event comes later than it was meant to: with the timer, or after it.
-            pick = world.choose("timing", ["on time", "with the timer", "after the timer"])
-            if pick:
-                world.postpone(event_ns, deadline_ns + pick - 1)
-                return False
-        else:
-            return False
-        if pick:
-            world.advance(deadline_ns)
-            world.step()
-        return bool(pick)
 
     # -- running -----------------------------------------------------------------------------------------------------
     def run_forever(self) -> None:
@@ -249,6 +281,12 @@ class SimEventLoop(asyncio.SelectorEventLoop):
                 # Whatever ended the run goes to its caller: nobody is told that it was never retrieved.
                 main_task.exception()
 
+    @property
+    def wound_down(self) -> bool:
+        """Say whether nothing is left that has to run before the loop can be closed."""
+        its: Any = self
+        return not (its._ready or its._transports or its._asyncgens or its._default_executor)
+
     def abort_transports(self) -> None:
         """Break every connection that is still open; the protocols hear of it in the next round."""
         transports: Any = self._transports  # type: ignore[attr-defined]  # by descriptor, kept by asyncio
@@ -258,6 +296,10 @@ class SimEventLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         """Close the loop; one that has a world of its own ends that with it."""
         super().close()
+        if self.is_closed():
+            # What refers to the loop in a circle would keep the whole run until somebody collects garbage.
+            self._timers.clear()
+            self.main_task = None
         if self in self.world.loops:
             self.world.loops.remove(self)
 
@@ -286,8 +328,8 @@ class SimEventLoop(asyncio.SelectorEventLoop):
     # -- tasks and futures -------------------------------------------------------------------------------------------
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future with a seeded hash."""
-        future = SimFuture(loop=self)
-        future._sim_hash = next(self._hashes)
+        future, hashes = SimFuture(loop=self), self._hashes
+        future.hashes, future.number = hashes, hashes.next_number()
         return future
 
     def create_task(  # type: ignore[override]  # as above, for the coroutine's result
@@ -305,7 +347,7 @@ class SimEventLoop(asyncio.SelectorEventLoop):
         label = f"Task-{self._task_count}" if name is None else str(name)
         task = SimTask.__new__(SimTask)
         # Before asyncio sees the task: it puts it into sets at once, and an eager one runs at once.
-        task._sim_hash = next(self._hashes)
+        task._sim_hash = self._hashes.of(self._hashes.next_number())
         task.number, task.site = self._task_count, _caller()
         task.__init__(coro, loop=self, name=label, context=context, **more)  # type: ignore[misc]  # see above
         if task._source_traceback:  # type: ignore[attr-defined]
@@ -323,8 +365,12 @@ class SimEventLoop(asyncio.SelectorEventLoop):
     async def getaddrinfo(self, host: Any, port: Any, **hints: Any) -> list[Any]:
         """Resolve a name in the simulated network, without the thread that stock asyncio needs for it."""
         await tasks.sleep(0)
-        named = {"type": "kind"}
-        return self.world.network.getaddrinfo(host, port, **{named.get(k, k): v for k, v in hints.items()})
+        # Asked where stock asyncio asks, so that what a test puts in its place is met.
+        stock: Any = base_events
+        ask = self._getaddrinfo_debug if self._debug else stock.socket.getaddrinfo  # type: ignore[attr-defined]
+        hints = {"family": 0, "type": 0, "proto": 0, "flags": 0, **hints}
+        found: list[Any] = ask(host, port, *hints.values())
+        return found
 
     def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> NoReturn:
         """Refuse: signals come from outside the world."""
@@ -337,6 +383,49 @@ class SimEventLoop(asyncio.SelectorEventLoop):
             "child processes are not simulated inside a world - start it before the run, "
             "or give the agent a simulated tool in its place"
         )
+
+
+class _Face(type):
+    """Lets ``asyncio.SelectorEventLoop`` stay a class: what it makes depends on who asks."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is not SelectorLoopFace:
+            return super().__call__(*args, **kwargs)
+        world, selector = running_world(), next(iter((*args, *kwargs.values())), None)
+        # Who brings a selector of his own means that one.
+        ours = world is not None and (selector is None or type(selector) is SimSelector)
+        return SimEventLoop(cast("World", world)) if ours else RealLoop(*args, **kwargs)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, RealLoop) if cls is SelectorLoopFace else super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, RealLoop) if cls is SelectorLoopFace else super().__subclasscheck__(subclass)
+
+
+class SelectorLoopFace(RealLoop, metaclass=_Face):
+    """What ``asyncio.SelectorEventLoop`` is while a world runs: simulated in its threads, real in all others."""
+
+
+def fakes() -> dict[object, object]:
+    """Return what is replaced under every alias."""
+    return {RealLoop: SelectorLoopFace}
+
+
+def _owner(handle: asyncio.Handle) -> str:
+    """Say in a plan's words whose handle this is: a task's, or a function's."""
+    callback: Any = handle._callback  # type: ignore[attr-defined]  # asyncio's own, as below
+    for thing in (callback, *handle._args):  # type: ignore[attr-defined]
+        owner = getattr(thing, "__self__", thing)
+        if isinstance(owner, asyncio.Timeout):
+            owner = owner._task  # type: ignore[attr-defined]
+        elif isinstance(owner, asyncio.Future) and not isinstance(owner, asyncio.Task):
+            # Whoever is woken when the future has its result.
+            waiting: Any = owner._callbacks
+            owner = getattr(waiting[0][0], "__self__", None) if waiting else None
+        if isinstance(owner, asyncio.Task):
+            return str(owner.get_name())
+    return str(getattr(callback, "__qualname__", type(callback).__name__))
 
 
 def _caller() -> tuple[str, int]:

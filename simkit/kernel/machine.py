@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from simkit.errors import NotSimulatedError
-from simkit.kernel import entropy, fence, selector, sockets, threads, tls
+from simkit.kernel import entropy, fence, loop, selector, sockets, threads, tls
 from simkit.kernel.aliases import Aliases
 from simkit.kernel.patches import Patches
 from simkit.kernel.wallclock import WALL
@@ -75,6 +75,7 @@ class Machine:
                     **threads.fakes(),
                     **sockets.fakes(),
                     **selector.fakes(),
+                    **loop.fakes(),
                     **entropy.fakes(),
                     **fence.fakes(),
                 }

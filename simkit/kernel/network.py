@@ -14,11 +14,13 @@ import errno
 import ipaddress
 import os
 import socket
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from simkit.errors import NotSimulatedError
 from simkit.model.duration import NS_PER_S
 
 if TYPE_CHECKING:
@@ -97,8 +99,10 @@ class Endpoint:
     """One side of a connection."""
 
     __slots__ = (
+        "_end_sent",
         "_ending",
         "_free_at_ns",
+        "_last_at_ns",
         "_network",
         "_outbox",
         "_outbox_size",
@@ -110,6 +114,7 @@ class Endpoint:
         "peer",
         "port",
         "receiver",
+        "send_buffer",
         "side",
     )
 
@@ -126,17 +131,18 @@ class Endpoint:
         self.receiver: Receiver
         self._outbox: deque[bytes] = deque()
         self._outbox_size = 0
-        self._ending = False
+        self.send_buffer = SEND_BUFFER
+        self._ending = self._end_sent = False
         # Bytes of this side that are on the way or not read yet on the other.
         self._unread = 0
         # When the link has carried everything sent so far: order within a connection never changes.
-        self._free_at_ns = 0
+        self._free_at_ns = self._last_at_ns = 0
 
     # -- sending ---------------------------------------------------------------------------------------------------
     @property
     def room(self) -> int:
         """How many bytes the send buffer takes before a sender has to wait."""
-        return max(0, SEND_BUFFER - self._outbox_size)
+        return max(0, self.send_buffer - self._outbox_size)
 
     def send(self, data: bytes) -> None:
         """Send bytes; they arrive in order, when latency, bandwidth and the receiver's window let them."""
@@ -165,6 +171,7 @@ class Endpoint:
         if not self.closed:
             self.closed = True
             self._outbox.clear()
+            self._outbox_size = 0
             self._network.closed(self, "reset")
             self._carry(self.peer._arrive_reset, 0)
 
@@ -179,18 +186,23 @@ class Endpoint:
             self._outbox_size -= len(data)
             self._unread += len(data)
             self._carry(lambda piece=data: self.peer._arrive(piece), len(data))  # type: ignore[misc]  # bound now
-        if self._ending and not self._outbox:
+        if self._ending and not self._outbox and not self._end_sent:
+            self._end_sent = True
             self._carry(self.peer._arrive_end, 0)
 
     def _carry(self, arrive: Callable[[], None], size: int) -> None:
         """Let something cross the link."""
-        world, link = self._network.world, self.host.link
+        world, link = self._network.world_or_none(), self.host.link
+        if world is None:
+            return
         if link.bytes_per_second:
             start_ns = max(world.clock.now_ns, self._free_at_ns)
             self._free_at_ns = start_ns + size * NS_PER_S // link.bytes_per_second
             at_ns = self._free_at_ns + link.latency_ns
         else:
             at_ns = world.clock.now_ns + link.latency_ns
+        # A link that got faster in the meantime does not let later bytes overtake earlier ones.
+        self._last_at_ns = at_ns = max(at_ns, self._last_at_ns)
         world.call_at_ns(at_ns, arrive, lane=self, label=f"{self.side} {self.connection} to {self.host.name}")
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -200,7 +212,7 @@ class Endpoint:
         sender._unread -= count
         if sender._outbox:
             # The news of the open window has to cross the link too.
-            sender._carry(sender._opened, 0)
+            self._carry(sender._opened, 0)
 
     def _opened(self) -> None:
         self._pump()
@@ -220,6 +232,7 @@ class Endpoint:
 
     def _arrive_reset(self) -> None:
         self._outbox.clear()
+        self._outbox_size = 0
         if not self.closed:
             self.closed = True
             self._network.closed(self.peer, "reset")
@@ -230,7 +243,8 @@ class Network:
     """Every host and connection of one world."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
+        # Weak, as in ``Threads``. Calling it gives the world, or None when that is gone.
+        self.world_or_none = weakref.ref(world)
         self._hosts: dict[str, Host] = {}
         self._by_address: dict[str, Host] = {}
         self._loopback = Host("localhost", "127.0.0.1", "::1")
@@ -248,6 +262,14 @@ class Network:
         # Virtual descriptor -> the socket that has it.
         self.sockets: dict[int, SimSocket] = {}
         self._descriptors = _FIRST_DESCRIPTOR
+
+    @property
+    def world(self) -> World:
+        """The world of this network. Raises ``NotSimulatedError`` when it is gone."""
+        world = self.world_or_none()
+        if world is None:
+            raise NotSimulatedError("a socket of a world is used after the world is gone - keep the world as long")
+        return world
 
     # -- names -----------------------------------------------------------------------------------------------------
     def declare(self, name: str, *, ipv6: bool = False) -> Host:
@@ -349,7 +371,7 @@ class Network:
         return None
 
     def _round_trip(self, host: Host, action: Callable[[], object]) -> None:
-        self.world.call_later_ns(2 * host.link.latency_ns, action)
+        self.world.call_later_ns(2 * host.link.latency_ns, action, label=f"the connection to {host.name}")
 
     def _pair(self, host: Host, port: int, listener: SimSocket | None) -> Endpoint | OSError:
         if listener is not None and listener.fileno() < 0:
@@ -384,7 +406,10 @@ class Network:
             owner, latency_ns = self._datagram_owner(host, str(address[0]), int(address[1])), host.link.latency_ns
         if owner is not None:
             target, source = owner, sender.datagram_name()
-            self.world.call_later_ns(latency_ns, lambda: target.take_datagram(data, source))
+            # The kernel keeps the datagrams of one sender in order where no router is between.
+            self.world.call_later_ns(
+                latency_ns, lambda: target.take_datagram(data, source), lane=sender, label="a datagram"
+            )
 
     def _datagram_owner(self, host: Host, address: str, port: int) -> SimSocket | None:
         if host is not self._loopback:
@@ -395,8 +420,9 @@ class Network:
 
     def closed(self, endpoint: Endpoint, how: str) -> None:
         """Note who closed a connection first, and how."""
-        if self._open.pop(endpoint.connection, None) is not None:
-            self.world.recorder.record(
+        world = self.world_or_none()
+        if self._open.pop(endpoint.connection, None) is not None and world is not None:
+            world.recorder.record(
                 "network", "connection.close", connection=endpoint.connection, by=endpoint.side, how=how
             )
 
@@ -439,7 +465,10 @@ def _version_of(name: str) -> int | None:
 
 
 def _sockaddr(version: int, address: str, port: int) -> tuple[object, ...]:
-    return (address, port, 0, 0) if version == socket.AF_INET6 else (address, port)
+    if version != socket.AF_INET6:
+        return address, port
+    plain, _, scope = address.partition("%")
+    return plain, port, 0, int(scope) if scope.isdecimal() else 0
 
 
 def port_number(port: object) -> int:

@@ -36,7 +36,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._watched: dict[int, SimSocket] = {}
         # Descriptors that may be ready, in the order in which they became so.
-        self._candidates: dict[int, None] = {}
+        self.candidates: dict[int, None] = {}
 
     # -- who is watched ----------------------------------------------------------------------------------------------
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -56,7 +56,7 @@ class SimSelector(selectors._BaseSelectorImpl):
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         """Watch it no more."""
         key: selectors.SelectorKey = super().unregister(fileobj)
-        self._candidates.pop(key.fd, None)
+        self.candidates.pop(key.fd, None)
         self._keys.pop(key.fd, None)
         sock = self._watched.pop(key.fd, None)
         if sock is not None:
@@ -73,7 +73,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         """Note that a watched socket has changed."""
         descriptor = sock.fileno()
         if self._events(descriptor):
-            self._candidates[descriptor] = None
+            self.candidates[descriptor] = None
             if self._wake is not None:
                 self._wake()
 
@@ -88,18 +88,13 @@ class SimSelector(selectors._BaseSelectorImpl):
     def ready(self) -> list[tuple[selectors.SelectorKey, int]]:
         """Return who is ready now, without waiting."""
         found = []
-        for descriptor in list(self._candidates):
+        for descriptor in list(self.candidates):
             events = self._events(descriptor)
             if events:
                 found.append((self._keys[descriptor], events))
             else:
-                del self._candidates[descriptor]
+                del self.candidates[descriptor]
         return found
-
-    @property
-    def anybody(self) -> bool:
-        """Say whether somebody may be ready."""
-        return bool(self._candidates)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait in virtual time until a watched socket is ready; a timeout of 0 or less only looks."""
@@ -112,7 +107,8 @@ class SimSelector(selectors._BaseSelectorImpl):
             sock.unwatch(self)
         self._watched.clear()
         self._keys.clear()
-        self._candidates.clear()
+        self.candidates.clear()
+        self._wake = None
         super().close()
 
 

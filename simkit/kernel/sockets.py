@@ -12,13 +12,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from simkit.errors import NotSimulatedError
 from simkit.kernel.clock import to_ns
-from simkit.kernel.network import SEND_BUFFER, port_number
+from simkit.kernel.network import LOOPBACK_NAMES, SEND_BUFFER, port_number
 from simkit.kernel.threads import running_world
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ Address = Any
 S = TypeVar("S", bound="SimSocket")
 # A datagram queue takes this many before further ones are dropped, as a full receive buffer does.
 _DATAGRAMS_MAX: Final = 256
+# The value of SO_LINGER with which a close is a reset: on, for no time.
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class Watcher(Protocol):
@@ -101,6 +104,7 @@ class SimSocket(socket.socket):
     def _attach(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         endpoint.receiver = self
+        endpoint.send_buffer = self.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
 
     # -- from the network ------------------------------------------------------------------------------------------
     def received(self, data: bytes) -> None:
@@ -223,7 +227,7 @@ class SimSocket(socket.socket):
         if self.family == socket.AF_UNIX:
             self._dial_path(address)
         else:
-            self.network.connect(str(address[0]), int(address[1]), self._dialled)
+            self.network.connect(_dialled_address(self.family, address), int(address[1]), self._dialled)
 
     def _dial_path(self, path: Address) -> None:
         listener = self.network.listeners.get(_path(path))
@@ -232,7 +236,7 @@ class SimSocket(socket.socket):
         else:
             outcome, server = self.network.pair()
             listener.take_connection(server)
-        self.network.world.call_later_ns(0, lambda: self._dialled(outcome))
+        self.network.world.call_later_ns(0, lambda: self._dialled(outcome), label=f"the connection to {_path(path)}")
 
     def _dialled(self, outcome: Endpoint | OSError) -> None:
         self._connecting = False
@@ -270,6 +274,9 @@ class SimSocket(socket.socket):
         self._check_open()
         if self.family == socket.AF_UNIX:
             key: object = _path(address)
+            if os.path.lexists(_path(address)):
+                # A simulated socket makes no file, but a file that is there has its name.
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             self._local = address
         else:
             port = port_number(address[1]) or self.network.new_port()
@@ -292,9 +299,9 @@ class SimSocket(socket.socket):
     def accept(self) -> tuple[SimSocket, Address]:
         """Return the next client's connection and its address."""
         self._check_open()
+        self._wait(lambda: bool(self._queue) or self._backlog is None, "accept")
         if self._backlog is None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        self._wait(lambda: bool(self._queue), "accept")
         server: SimSocket = self._queue.popleft()
         return server, server._peer
 
@@ -333,9 +340,9 @@ class SimSocket(socket.socket):
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> int:
         """Read into a buffer and return how many bytes."""
-        view = memoryview(buffer).cast("B")
-        data = self.recv(nbytes or len(view), flags)
-        view[: len(data)] = data
+        data = self.recv(nbytes or _size(buffer), flags)
+        with memoryview(buffer) as whole, whole.cast("B") as view:
+            view[: len(data)] = data
         return len(data)
 
     def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Address]:
@@ -349,33 +356,48 @@ class SimSocket(socket.socket):
 
     def recvfrom_into(self, buffer: Any, nbytes: int = 0, flags: int = 0, /) -> tuple[int, Address]:
         """Read a datagram into a buffer; return its size and who sent it."""
-        view = memoryview(buffer).cast("B")
-        data, sender = self.recvfrom(nbytes or len(view), flags)
-        view[: len(data)] = data
+        data, sender = self.recvfrom(nbytes or _size(buffer), flags)
+        with memoryview(buffer) as whole, whole.cast("B") as view:
+            view[: len(data)] = data
         return len(data), sender
 
     # -- writing -----------------------------------------------------------------------------------------------------
     def send(self, data: Any, flags: int = 0, /) -> int:
-        """Send what fits into the buffer and return how much. Raises ``OSError`` on a broken connection."""
+        """Send what fits into the buffer, or everything where the socket blocks, and return how much.
+
+        Raises ``OSError`` on a broken connection.
+        """
         self._check_open()
-        view = memoryview(data).cast("B")
         if self.type == socket.SOCK_DGRAM:
             return self.sendto(data, self._peer)
+        # A copy: a view that an exception's traceback keeps would lock the caller's buffer.
+        payload = bytes(data)
+        count = self._send_some(payload)
+        while count < len(payload) and self._sends_all:
+            count += self._send_some(payload[count:])
+        return count
+
+    @property
+    def _sends_all(self) -> bool:
+        """Linux comes back from a blocking send when it has taken everything; with a timeout Python asks it less."""
+        return self._timeout is None
+
+    def _send_some(self, payload: bytes) -> int:
         self._raise_error()
         if self._endpoint is None:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         self._wait(self.writable, "send")
         if self._endpoint.closed or self._dumb:
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-        count = min(len(view), self._endpoint.room)
-        self._endpoint.send(bytes(view[:count]))
+        count = min(len(payload), self._endpoint.room)
+        self._endpoint.send(payload[:count])
         return count
 
     def sendall(self, data: Any, flags: int = 0, /) -> None:
         """Send everything, waiting for room."""
-        view = memoryview(data).cast("B")
-        while view:
-            view = view[self.send(view, flags) :]
+        payload = bytes(data)
+        while payload:
+            payload = payload[self.send(payload, flags) :]
 
     def sendmsg(self, buffers: Iterable[Any], *_: object) -> int:
         """Send several buffers as one; ancillary data is not simulated."""
@@ -395,14 +417,18 @@ class SimSocket(socket.socket):
         self.network.send_datagram(self, payload, address)
         return len(payload)
 
-    def sendfile(self, *_: object, **__: object) -> int:
-        """Refuse: the kernel's shortcut needs a real descriptor."""
-        raise NotSimulatedError("socket.sendfile is not simulated - send what the file holds")
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        """Send what a file holds, without the kernel's shortcut."""
+        sent: int = self._sendfile_use_send(file, offset, count)  # type: ignore[attr-defined]  # socket's own
+        return sent
 
     # -- ending ------------------------------------------------------------------------------------------------------
     def shutdown(self, how: int, /) -> None:
         """End one direction or both; whoever waits in a read hears of the end."""
         self._check_open()
+        if self._backlog is not None:
+            self._stop_listening(how)
+            return
         if self._endpoint is None:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
@@ -413,23 +439,35 @@ class SimSocket(socket.socket):
             self._arrived.clear()
         self._notify()
 
+    def _stop_listening(self, how: int) -> None:
+        """Take no more clients, as Linux does for a listening socket: whoever waits in ``accept`` hears of it."""
+        if how != socket.SHUT_WR:
+            self._backlog = None
+            self._forget_in(self.network.listeners)
+            while self._queue:
+                self._queue.popleft().close()
+            self._notify()
+
     def _real_close(self, _ss: object = None) -> None:
-        """Close as Linux does: with an end (FIN), or a reset (RST) where bytes were never read."""
+        """Close as Linux does: with an end (FIN), or a reset (RST) where bytes were never read or it lingers for 0 s."""
         if self.fileno() >= 0:
             self._unlist()
             self._descriptor = -1
             if self._endpoint is not None:
-                (self._endpoint.reset if self._arrived else self._endpoint.close)()
+                linger = self._options.get((socket.SOL_SOCKET, socket.SO_LINGER))
+                (self._endpoint.reset if self._arrived or linger == _NO_LINGER else self._endpoint.close)()
             for waiting in self._queue if self._backlog is not None else ():
                 waiting.close()
             self._notify()
 
     def _unlist(self) -> None:
-        network = self.network
-        network.sockets.pop(self.fileno(), None)
-        for table in (network.bound, network.listeners):
-            for key in [k for k, owner in table.items() if owner is self]:
-                del table[key]
+        self.network.sockets.pop(self.fileno(), None)
+        for table in (self.network.bound, self.network.listeners):
+            self._forget_in(table)
+
+    def _forget_in(self, table: dict[object, SimSocket]) -> None:
+        for key in [k for k, owner in table.items() if owner is self]:
+            del table[key]
 
     def close(self) -> None:
         """Close once every file made from the socket is closed too."""
@@ -518,8 +556,13 @@ class SimSocket(socket.socket):
         return self._timeout != 0
 
     def setsockopt(self, level: int, option: int, value: Any, *_: object) -> None:
-        """Remember an option; none changes a simulated link."""
+        """Remember an option; of those that change a simulated link there is the size of the send buffer."""
         self._check_open()
+        if level == socket.SOL_SOCKET and option == socket.SO_SNDBUF:
+            # Linux takes twice what it is asked for.
+            value *= 2
+            if self._endpoint is not None:
+                self._endpoint.send_buffer = value
         self._options[level, option] = value
 
     def getsockopt(self, level: int, option: int, *_: object) -> Any:
@@ -531,7 +574,7 @@ class SimSocket(socket.socket):
         if level == socket.SOL_SOCKET and option == socket.SO_TYPE:
             return self.type
         if level == socket.SOL_SOCKET and option == socket.SO_SNDBUF:
-            return SEND_BUFFER
+            return self._options.get((level, option), SEND_BUFFER)
         return self._options.get((level, option), 0)
 
 
@@ -541,6 +584,17 @@ def _client_name(family: int, endpoint: Endpoint) -> Address:
         return ""
     port = endpoint.client_port
     return ("::1", port, 0, 0) if family == socket.AF_INET6 else ("127.0.0.1", port)
+
+
+def _size(buffer: Any) -> int:
+    with memoryview(buffer) as view:
+        return view.nbytes
+
+
+def _dialled_address(family: int, address: Address) -> str:
+    """Return where a connection goes that is meant for this machine by whatever name."""
+    own = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    return own if address[0] in LOOPBACK_NAMES and address[0] != "::1" else str(address[0])
 
 
 def _path(address: Any) -> str:
@@ -637,6 +691,15 @@ def _getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
     return name, str(sockaddr[1])
 
 
+def _sendfile(out_fd: int, in_fd: int, offset: int | None, count: int, *rest: Any, **more: Any) -> int:
+    world = running_world()
+    sock = None if world is None else world.network.sockets.get(out_fd)
+    if sock is None:
+        return int(_real_sendfile(out_fd, in_fd, offset, count, *rest, **more))
+    return sock.send(os.read(in_fd, count) if offset is None else os.pread(in_fd, count, offset))
+
+
+_real_sendfile: Final[Any] = getattr(os, "sendfile", None)
 _real_gethostbyname: Final = socket.gethostbyname
 _real_gethostbyname_ex: Final = socket.gethostbyname_ex
 _real_gethostbyaddr: Final = socket.gethostbyaddr
@@ -648,6 +711,7 @@ def fakes() -> dict[object, object]:
     return {
         RealSocket: SocketFace,
         _real_pair: _socketpair,
+        **({_real_sendfile: _sendfile} if _real_sendfile is not None else {}),
         _real_getaddrinfo: _getaddrinfo,
         _real_gethostbyname: _gethostbyname,
         _real_gethostbyname_ex: _gethostbyname_ex,

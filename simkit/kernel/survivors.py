@@ -131,10 +131,12 @@ class Survivors:
                 for task in pending:
                     task.cancel()
                 loop.run_until_complete(asyncio.wait(pending, timeout=1.0))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.abort_transports()
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.run_until_complete(loop.shutdown_default_executor())
+            # Each of these costs as much as an empty run, so only where there is something to end.
+            if not loop.wound_down:
+                loop.run_until_complete(loop.shutdown_asyncgens())
+                loop.abort_transports()
+                loop.run_until_complete(asyncio.sleep(0))
+                loop.run_until_complete(loop.shutdown_default_executor())
         except (RunEndedError, WorldEndedError, RuntimeError):
             # A task that will not end, or a loop that still runs in another thread: both were recorded as orphans.
             pass

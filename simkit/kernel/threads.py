@@ -17,6 +17,7 @@ import queue
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -57,10 +58,15 @@ def running_world() -> World | None:
     return None if thread is None else thread.threads.world
 
 
+def start_real_thread(function: Callable[[], object]) -> None:
+    """Start a thread that belongs to no world, from wherever this is called."""
+    _real_start(function, ())
+
+
 class SimThread:
     """One thread of the world, the main thread included."""
 
-    __slots__ = ("alive", "awake", "gate", "name", "number", "pending", "threads", "waits_for")
+    __slots__ = ("abandoned", "alive", "awake", "gate", "ident", "name", "number", "pending", "threads", "waits_for")
 
     def __init__(self, threads: Threads, number: int, name: str) -> None:
         self.threads = threads
@@ -71,6 +77,9 @@ class SimThread:
         self.gate.acquire()
         self.awake = True
         self.alive = True
+        self.ident: int | None = None
+        # It never came back to the world, and the run went on to its end without it.
+        self.abandoned = False
         self.waits_for = ""
         # Raised in this thread when it next gets the baton: the run's end, or the world's.
         self.pending: BaseException | None = None
@@ -80,7 +89,8 @@ class Threads:
     """The baton: who runs, who could, who waits."""
 
     def __init__(self, world: World) -> None:
-        self.world = world
+        # Weak, so that a world which nobody needs any more is freed at once: no collector runs inside a run.
+        self._world = weakref.ref(world)
         # What new threads and pools are called: counted by each world for itself.
         self.names = itertools.count(1)
         self.pools = itertools.count()
@@ -88,12 +98,24 @@ class Threads:
         # Woken threads, in the order in which they were woken.
         self.runnable: deque[SimThread] = deque()
         self.main: SimThread | None = None
+        # Who holds the baton; for the watchdog, which has to name it.
+        self.holder: SimThread | None = None
         self._last_words = 0
+
+    @property
+    def world(self) -> World:
+        """The world of these threads. Raises ``NotSimulatedError`` when it is gone."""
+        world = self._world()
+        if world is None:
+            raise NotSimulatedError("something of a world is used after the world is gone - keep the world as long")
+        return world
 
     def enter(self) -> None:
         """Make the calling thread the world's main thread, holding the baton."""
         if self.main is None:
             self.main = self._adopt("MainThread")
+        self.main.ident = _ident()
+        self.holder = self.main
         _HERE[_ident()] = self.main
 
     def leave(self) -> None:
@@ -106,6 +128,7 @@ class Threads:
             del _HERE[ident]
         self._all.clear()
         self.runnable.clear()
+        self.main = self.holder = None
 
     def here(self) -> SimThread | None:
         """Return the simulated thread that is calling, or None for a thread from outside."""
@@ -129,13 +152,15 @@ class Threads:
         Raises what is pending for this thread: ``RunEndedError`` in the main one, ``WorldEndedError`` at teardown.
         """
         world = self.world
+        if me.abandoned:
+            raise WorldEndedError
         me.awake, me.waits_for = False, waits_for
-        timer = None if deadline_ns is None else world.call_at_ns(deadline_ns, lambda: self.wake(me))
+        timer = None
+        if deadline_ns is not None:
+            label = f"the deadline of {me.name}"
+            timer = world.call_at_ns(deadline_ns, lambda: self.wake(me), label=label, outside=False)
         try:
-            heir = self._heir()
-            if heir is not me:
-                heir.gate.release()
-                me.gate.acquire()
+            self._pass_baton(me)
         except BaseException:
             # Ctrl-C while waiting for the gate: this thread counts as running again.
             me.awake = True
@@ -165,10 +190,7 @@ class Threads:
         if self.runnable:
             me.awake = False
             self.wake(me)
-            heir = self._heir()
-            if heir is not me:
-                heir.gate.release()
-                me.gate.acquire()
+            self._pass_baton(me)
             self._raise_pending(me)
 
     def settle(self) -> None:
@@ -180,9 +202,26 @@ class Threads:
                 break
             self.offer(me)
 
+    def _pass_baton(self, me: SimThread) -> None:
+        """Let the next thread run, and wait until the baton comes back."""
+        heir = self._heir()
+        if heir is not me:
+            heir.gate.release()
+            me.gate.acquire()
+            self.holder = me
+
+    def abandon(self, thread: SimThread, end: RunEndedError) -> None:
+        """Give up on a thread that holds the baton and does not come back; the main thread hears of the run's end."""
+        assert self.main is not None
+        thread.abandoned = True
+        self.main.pending, self.main.awake = end, True
+        self.main.gate.release()
+
     def _heir(self) -> SimThread:
         """Return who runs next, letting time pass until somebody can; the main thread hears of a run's end."""
         try:
+            # Two threads that play ping-pong never let time pass; every turn is a step all the same.
+            self.world.step()
             while not self.runnable:
                 self.world.pass_time()
         except RunEndedError as end:
@@ -194,7 +233,7 @@ class Threads:
             return self.main
         if len(self.runnable) == 1:
             return self.runnable.popleft()
-        index = self.world.choose("thread", [t.name for t in self.runnable])
+        index = self.world.choices.choose("thread", len(self.runnable), lambda i: self.runnable[i].name)
         thread = self.runnable[index]
         del self.runnable[index]
         return thread
@@ -218,8 +257,10 @@ class Threads:
         self.world.recorder.record("thread", "thread.start", name=name)
 
         def body() -> None:
-            _HERE[_ident()] = thread
+            thread.ident = _ident()
+            _HERE[thread.ident] = thread
             thread.gate.acquire()
+            self.holder = thread
             try:
                 self._raise_pending(thread)
                 function()
@@ -233,6 +274,11 @@ class Threads:
         return ident
 
     def _finish(self, thread: SimThread, ended: Callable[[], object]) -> None:
+        if thread.abandoned:
+            # Nobody waits for it any more, and it has no baton to hand on.
+            thread.alive = False
+            _HERE.pop(_ident(), None)
+            return
         self.world.recorder.record("thread", "thread.end", name=thread.name)
         thread.alive = False
         ended()
@@ -248,7 +294,7 @@ class Threads:
         # The list itself and not a copy: a thread that is being ended may start another.
         for thread in self._all:
             for _ in range(_LAST_WORDS_MAX):
-                if thread is me or not thread.alive:
+                if thread is me or thread.abandoned or not thread.alive:
                     break
                 thread.pending = WorldEndedError()
                 self.wake(thread)
@@ -362,7 +408,7 @@ def _set_sentinel() -> object:
     if here() is None:
         assert _real_sentinel is not None
         return _real_sentinel()
-    return _SENTINELS.setdefault(_ident(), SimLock())
+    return _SENTINELS.setdefault(_ident(), SimSentinel())
 
 
 def _release_sentinel() -> None:
@@ -493,6 +539,25 @@ class SimLock:
     def __exit__(self, *_: object) -> Literal[False]:
         self.release()
         return False
+
+
+class SimSentinel(SimLock):
+    """What a ``Thread`` up to 3.12 joins on. Let go of, it lets all who wait through at once: each of them asserts next
+    that nobody holds it.
+    """
+
+    __slots__ = ()
+
+    def release(self) -> None:
+        """Let everybody through."""
+        if here() is None:
+            # Joined once more after its world, in real time.
+            super().release()
+            return
+        self._locked = False
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            waiter.threads.wake(waiter)
 
 
 class SimHandle:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from simkit.kernel.sockets import SimSocket
-from simkit.kernel.threads import here
+from simkit.kernel.threads import here, running_world
 
 if TYPE_CHECKING:
     from simkit.kernel.patches import Patches
@@ -114,13 +114,18 @@ class SimTLSSocket(Facts, SimSocket, ssl.SSLSocket):  # type: ignore[misc]  # th
         """Write as to the socket."""
         return self.send(data)
 
+    @property
+    def _sends_all(self) -> bool:
+        """OpenSSL comes back when a record is on its way as a whole, with a timeout too."""
+        return self.gettimeout() != 0
+
     def pending(self) -> int:
         """Return 0: nothing is held between the connection and the reader."""
         return 0
 
     def unwrap(self) -> socket.socket:
-        """Return the plain connection."""
-        return self.reborn(SimSocket)
+        """Return the plain connection, which is the same object as in ssl; there is no close notice to wait for."""
+        return self
 
 
 _real_wrap_bio: Final = ssl.SSLContext.wrap_bio
@@ -150,16 +155,25 @@ def _wrap_socket(
     server_hostname: str | None = None,
     session: ssl.SSLSession | None = None,
 ) -> socket.socket:
-    if not isinstance(sock, SimSocket):
+    connection = _connection_of(sock)
+    if connection is None:
         return _real_wrap_socket(
             self, sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
         )
     if self.check_hostname and not server_hostname and not server_side:
         raise ValueError("check_hostname requires server_hostname")
-    wrapped: SimTLSSocket = sock.reborn(SimTLSSocket)
+    wrapped: SimTLSSocket = connection.reborn(SimTLSSocket)
     wrapped.context, wrapped.server_side, wrapped.server_hostname = self, server_side, server_hostname
-    sock.let_go()
+    connection.let_go()
     return wrapped
+
+
+def _connection_of(sock: socket.socket) -> SimSocket | None:
+    """Return the simulated socket, also behind an object that only stands for one: ssl goes by the descriptor."""
+    if isinstance(sock, SimSocket):
+        return sock
+    world = running_world()
+    return None if world is None else world.network.sockets.get(sock.fileno())
 
 
 def _load_verify_locations(

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from simkit.contracts import Strategy
 from simkit.errors import RunEndedError, UsageError
 from simkit.extensions import find
+from simkit.kernel.agenda import Entry, Slot, events_near, order_due, shift
+from simkit.kernel.choices import Choices
 from simkit.kernel.clock import Clock, to_ns
 from simkit.kernel.entropy import Entropy
 from simkit.kernel.machine import MACHINE
@@ -26,8 +29,9 @@ from simkit.kernel.recorder import Recorder
 from simkit.kernel.survivors import Survivors
 from simkit.kernel.threads import Threads, running_world
 from simkit.kernel.wallclock import EPOCH_S
+from simkit.kernel.watchdog import PATIENCE_S, WATCHDOG
 from simkit.model.duration import NS_PER_MS, NS_PER_S, format_duration, format_instant
-from simkit.model.plan import Deviation, Plan
+from simkit.model.plan import ORDERS, Plan
 from simkit.model.trace import Trace
 
 if TYPE_CHECKING:
@@ -45,27 +49,13 @@ SPIN_STEPS_PER_MS: Final = 1_000
 _AGENDA_MIN: Final = 1_000
 
 
-class Entry:
-    """One event of the agenda; ``cancel`` makes it nothing."""
-
-    __slots__ = ("action", "label", "lane")
-
-    def __init__(self, action: Callable[[], object], lane: object, label: str) -> None:
-        self.action: Callable[[], object] | None = action
-        # Events of one lane (one direction of a connection) keep their order whatever is chosen.
-        self.lane = lane if lane is not None else self
-        self.label = label
-
-    def cancel(self) -> None:
-        """Let this event not happen."""
-        self.action = None
-
-
 class World:
     """A simulated machine that runs one main function, once or several times, each run from a clean start.
 
-    ``seed`` drives every stream of chance, ``strategy`` makes the choices that ``plan`` leaves open; a plan overrides
-    the seed. ``horizon_ns`` and ``steps_max`` bound a run in virtual time and in steps.
+    ``seed`` drives every stream of chance and ``strategy`` makes the choices; a plan overrides both. ``jitter`` is how
+    many seconds an outside event may shift around a deadline, and ``order="any"`` lets ready callbacks run in orders that
+    asyncio does not produce; either counts for what a plan does not say. ``horizon_ns`` and ``steps_max`` bound a run in
+    virtual time and in steps.
     """
 
     def __init__(
@@ -82,16 +72,18 @@ class World:
         self.plan = plan if plan is not None else Plan(seed=seed)
         # A plan says all that there is to say: what it does not name goes the default way.
         self._strategy = cast(Strategy, find("strategies", strategy if plan is None else "fifo"))
-        if order not in ("timing", "any"):
+        if order not in ORDERS:
             raise UsageError(f"order is {order!r}, expected 'timing' or 'any'")
         if jitter < 0:
             raise UsageError(f"jitter is {jitter!r}, expected seconds of 0 or more")
         # Beyond asyncio's own promises: any ready callback may go first.
-        self.order_any = order == "any"
-        self.jitter_ns = to_ns(jitter)
-        self.explores = strategy != "fifo" or bool(self.plan.deviations)
+        self.order_any = "any" in (order, self.plan.order)
+        self.jitter_ns = self.plan.jitter_ns or to_ns(jitter)
+        self._asks = bool(self.plan.deviations) or (plan is None and strategy != "fifo")
         self._horizon_start_ns = horizon_ns
         self._steps_max = steps_max
+        # How long code may stay away from the world, in seconds of real time.
+        self.patience_s = PATIENCE_S
         self._running = False
         self._reset()
 
@@ -100,9 +92,8 @@ class World:
         self.recorder = Recorder(self.clock)
         self.threads = Threads(self)
         self.network = Network(self)
-        self.survivors = Survivors(self)
         self.loops: list[SimEventLoop] = []
-        self._agenda: list[tuple[int, int, Entry]] = []
+        self._agenda: list[Slot] = []
         self._agenda_max = _AGENDA_MIN
         self._sequence = 0
         self._horizon_ns = self._horizon_start_ns
@@ -111,10 +102,7 @@ class World:
         self._end: RunEndedError | None = None
         self._used = False
         self.entropy = Entropy(self.plan.seed)
-        self._chooser = self._strategy.begin(self.plan.seed)
-        self._deviations = {d.number: d for d in self.plan.deviations}
-        self._choices = 0
-        self._taken: list[Deviation] = []
+        self.choices = Choices(self, self._strategy.begin(self.plan.seed), asked=self._asks)
 
     # -- what people use -----------------------------------------------------------------------------------------
     @property
@@ -126,6 +114,21 @@ class World:
     def epoch_s(self) -> int:
         """The wall clock's reading at the start of a run, in seconds since 1970."""
         return EPOCH_S
+
+    @property
+    def running(self) -> bool:
+        """Say whether a main function is running, or being torn down."""
+        return self._running
+
+    @property
+    def progress(self) -> int:
+        """A number that changes whenever the world takes a step; for the watchdog."""
+        return self._steps
+
+    @property
+    def survivors(self) -> Survivors:
+        """The census of what is alive."""
+        return Survivors(self)
 
     @property
     def trace(self) -> Trace:
@@ -157,6 +160,8 @@ class World:
             finally:
                 self._running = False
                 self.threads.forget()
+                # What never came is nobody's business any more, and would keep whom it was meant for.
+                self._agenda.clear()
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -168,9 +173,11 @@ class World:
             raise UsageError("a world cannot be entered from inside another - end the outer one first")
         with MACHINE.running():
             self.threads.enter()
+            WATCHDOG.watch(self)
             try:
                 yield
             finally:
+                WATCHDOG.leave(self)
                 self.threads.leave()
 
     def _renew(self) -> None:
@@ -189,18 +196,34 @@ class World:
                     self.threads.settle()
             if self._end is not None:
                 raise self._end
-            self.recorder.record("world", "run.end", reason="returned", text="")
-            return result
         except RunEndedError as end:
-            self.recorder.record("world", "run.end", reason=end.reason, text=end.text)
+            self._conclude(end.reason, end.text, end)
             raise
         except BaseException as error:
-            self.recorder.record("world", "run.end", reason="raised", text=f"{type(error).__name__}: {error}")
+            if self._end is not None and self._end.reason == "stuck":
+                # Whatever reached the thread that did not come back, this is why.
+                self.recorder.record("world", "run.end", reason=self._end.reason, text=self._end.text)
+                raise self._end from error
+            self._conclude("raised", f"{type(error).__name__}: {error}", error)
             raise
+        else:
+            self._conclude("returned", "")
+            return result
         finally:
+            self.choices.close()
             self.survivors.record()
             self.recorder.close()
             self.survivors.end()
+
+    def _conclude(self, reason: str, text: str, error: BaseException | None = None) -> None:
+        """Record how the run ended. A plan that speaks of a choice which never came is not the plan of this run."""
+        unreached = self.choices.close()
+        # What the plan did not fit is told already, and an interrupt comes from somebody outside.
+        if unreached and reason != "plan" and (error is None or isinstance(error, (Exception, RunEndedError))):
+            reason, text = "plan", f"{unreached} (the run ended: {reason}{text and f', {text}'})"
+            self.recorder.record("world", "run.end", reason=reason, text=text)
+            raise RunEndedError(reason, text) from error
+        self.recorder.record("world", "run.end", reason=reason, text=text)
 
     def new_loop(self) -> SimEventLoop:
         """Return an event loop of this world."""
@@ -210,16 +233,26 @@ class World:
 
     # -- time ----------------------------------------------------------------------------------------------------
     def call_at_ns(
-        self, at_ns: int, action: Callable[[], object], *, lane: object = None, label: str = "event"
+        self,
+        at_ns: int,
+        action: Callable[[], object],
+        *,
+        lane: object = None,
+        label: str = "event",
+        outside: bool = True,
     ) -> Entry:
         """Let ``action`` happen at this instant; events of one instant happen in the order of their arming.
 
-        Events of one ``lane`` never overtake each other; ``label`` says in a plan's words what happens.
+        Events of one ``lane`` never overtake each other; ``label`` says in a plan's words what happens. What is not
+        ``outside`` is the deadline of a thread that waits.
         """
-        entry = Entry(action, lane, label)
+        if at_ns < self.clock.now_ns:
+            at_ns = self.clock.now_ns
+        entry = Entry(action, lane, label, at_ns, outside)
         if len(self._agenda) > self._agenda_max:
             self._sweep()
-        heappush(self._agenda, (max(at_ns, self.clock.now_ns), self.next_sequence(), entry))
+        self._sequence += 1
+        heappush(self._agenda, (at_ns, self._sequence, entry))
         return entry
 
     def _sweep(self) -> None:
@@ -228,9 +261,11 @@ class World:
         heapify(self._agenda)
         self._agenda_max = max(_AGENDA_MIN, 2 * len(self._agenda))
 
-    def call_later_ns(self, delay_ns: int, action: Callable[[], object]) -> Entry:
+    def call_later_ns(
+        self, delay_ns: int, action: Callable[[], object], *, lane: object = None, label: str = "event"
+    ) -> Entry:
         """Let ``action`` happen after this many nanoseconds."""
-        return self.call_at_ns(self.clock.now_ns + delay_ns, action)
+        return self.call_at_ns(self.clock.now_ns + delay_ns, action, lane=lane, label=label)
 
     def next_sequence(self) -> int:
         """Return the next number of arming: it orders everything that is due at one instant."""
@@ -256,11 +291,36 @@ class World:
             self.clock.advance(to_ns)
             self._spin = 0
 
+    @property
+    def varies_timing(self) -> bool:
+        """Say whether events may shift around deadlines in this run."""
+        return self.jitter_ns > 0 and self.choices.open
+
+    def reach(self, deadline_ns: int) -> bool:
+        """Jump to the next timer of the loop that is asking, unless something comes before it. Say whether it did.
+
+        The way of every sleep, so it does in one call what ``pass_time`` does in several.
+        """
+        agenda, clock = self._agenda, self.clock
+        if self.threads.runnable:
+            return False
+        while agenda and agenda[0][2].action is None:
+            heappop(agenda)
+        if agenda and agenda[0][0] <= deadline_ns:
+            return False
+        # A timer may have been armed for an instant that was over already.
+        if deadline_ns > clock.now_ns:
+            self.advance(deadline_ns)
+        self.step()
+        return True
+
     def pass_time(self) -> None:
         """Jump to the next event and let everything due at that instant happen. Called when no thread can run."""
         at_ns = self.next_event_ns()
         if at_ns is None:
             raise self.end("deadlock", self.survivors.deadlock_text())
+        if self.jitter_ns and self.choices.open:
+            at_ns = shift(self, self._agenda)
         # Spinning costs time, and may have carried the clock past an event that is only noticed now.
         self.advance(max(at_ns, self.clock.now_ns))
         self.happen()
@@ -268,61 +328,46 @@ class World:
     def happen(self) -> None:
         """Let the events that are due by now happen, but not those which they arm in turn."""
         agenda, now_ns, newest = self._agenda, self.clock.now_ns, self._sequence
-        due: list[Entry] = []
+        due: list[Slot] = []
         while agenda and agenda[0][0] <= now_ns and agenda[0][1] <= newest:
-            entry = heappop(agenda)[2]
-            if entry.action is not None:
-                due.append(entry)
-        if self.explores and len(due) > 1:
-            due = self._ordered(due)
-        for entry in due:
+            slot = heappop(agenda)
+            if slot[2].action is not None:
+                due.append(slot)
+        if len(due) > 1 and self.choices.open:
+            due = order_due(self.choices, agenda, due)
+        for _, _, entry in due:
             # An event may cancel another one of the same instant.
             if entry.action is not None:
-                entry.action()
+                self._let_happen(entry.action)
         self.step()
 
-    def _ordered(self, due: list[Entry]) -> list[Entry]:
-        """Choose the order of events of one instant; what crosses the same link keeps its order."""
-        ordered: list[Entry] = []
-        while len(due) > 1:
-            heads = list({entry.lane: entry for entry in reversed(due)}.values())[::-1]
-            if len(heads) == 1:
-                break
-            pick = heads[self.choose("tie", [entry.label for entry in heads])]
-            due.remove(pick)
-            ordered.append(pick)
-        return ordered + due
+    def _let_happen(self, action: Callable[[], object]) -> None:
+        """Let an event happen. It belongs to no thread, so its failure ends the run instead of hitting one."""
+        try:
+            action()
+        except Exception as error:
+            where = "".join(traceback.format_exception(error))
+            raise self.end("simkit", f"simkit itself failed in an event of its own:\n{where}") from error
 
-    def events_between(self, after_ns: int, until_ns: int) -> list[int]:
-        """Return the instants of outside events after one instant and up to another. For choices about timing."""
-        return sorted(
-            {at_ns for at_ns, _, entry in self._agenda if entry.action is not None and after_ns < at_ns <= until_ns}
-        )
+    def events_near(self, after_ns: int, until_ns: int) -> list[Slot]:
+        """Return the first events from outside after one instant and up to another. For choices about timing."""
+        return events_near(self._agenda, after_ns, until_ns)
 
-    def happen_early(self, at_ns: int) -> None:
-        """Let the first event of a later instant happen now, with all that its link carries before it."""
-        first = min(entry for entry in self._agenda if entry[0] == at_ns and entry[2].action is not None)
-        early = sorted(e for e in self._agenda if e[:2] <= first[:2] and e[2].lane == first[2].lane)
-        for _, _, entry in early:
-            action, entry.action = entry.action, None
-            if action is not None:
-                action()
+    def happen_early(self, slot: Slot) -> None:
+        """Let one event happen now, before its instant."""
+        action, slot[2].action = slot[2].action, None
+        if action is not None:
+            self._let_happen(action)
         self.step()
-
-    def postpone(self, at_ns: int, to_ns: int) -> None:
-        """Let the events of an instant happen later, and what their links carry after them not before them."""
-        lanes = {entry.lane for when_ns, _, entry in self._agenda if when_ns == at_ns}
-        self._agenda[:] = [
-            (max(when_ns, to_ns) if entry.lane in lanes else when_ns, sequence, entry)
-            for when_ns, sequence, entry in self._agenda
-        ]
-        heapify(self._agenda)
 
     def step(self) -> None:
         """Count one step of the run, charge for spinning, and stop a run that goes on without end."""
         if self._end is not None:
             raise self._end
-        self.spin()
+        self._steps += 1
+        self._spin += 1
+        if self._spin > SPIN_FREE_STEPS:
+            self._charge()
         if self._steps > self._steps_max:
             raise self.end("livelock", f"the run took more than {self._steps_max} steps; {self.survivors.brief()}")
 
@@ -330,7 +375,11 @@ class World:
         """Count a step, and charge for it where very many were taken at one instant."""
         self._steps += 1
         self._spin += 1
-        if self._spin > SPIN_FREE_STEPS and self._spin % SPIN_STEPS_PER_MS == 0:
+        if self._spin > SPIN_FREE_STEPS:
+            self._charge()
+
+    def _charge(self) -> None:
+        if self._spin % SPIN_STEPS_PER_MS == 0:
             spin = self._spin
             self.advance(self.clock.now_ns + NS_PER_MS)
             self._spin = spin
@@ -347,30 +396,11 @@ class World:
             self.threads.offer(me)
 
     # -- choices and ends ----------------------------------------------------------------------------------------
-    def choose(self, kind: str, candidates: Sequence[str]) -> int:
-        """Return which of these happens; 0 is what production does by default. Kinds: thread, tie, timing, order, ...
-
-        Ends the run when the plan says something about this choice that no longer fits it.
-        """
-        number = self._choices
-        self._choices += 1
-        planned = self._deviations.pop(number, None)
-        if planned is not None:
-            if planned.kind != kind or planned.pick >= len(candidates):
-                met = f"a choice of {kind} among {len(candidates)} ({', '.join(candidates)})"
-                raise self.end("plan", f"the plan's {planned.text()} does not fit: choice {number} is {met}")
-            pick = planned.pick
-        else:
-            pick = self._chooser.choose(kind, len(candidates))
-        if pick:
-            self._taken.append(Deviation(number=number, kind=kind, pick=pick))
-            self.recorder.record("world", "choice", number=number, choice=kind, picked=candidates[pick])
-        return pick
-
     @property
     def taken(self) -> Plan:
         """The plan that this run followed: replaying it gives the same run."""
-        return Plan(seed=self.plan.seed, deviations=tuple(self._taken))
+        order = "any" if self.order_any else "timing"
+        return Plan(self.plan.seed, self.choices.taken, order, self.jitter_ns)
 
     def end(self, reason: str, text: str) -> RunEndedError:
         """Note that the run is over and return the exception for it; the first reason stands."""

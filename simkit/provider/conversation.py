@@ -77,7 +77,8 @@ class Conversation:
         for delay_ns in play:
             if delay_ns == FOREVER:
                 return
-            self._next = self._world.call_later_ns(delay_ns, lambda: self._go_on(play))
+            label = f"the answer on connection {self.endpoint.connection}"
+            self._next = self._world.call_later_ns(delay_ns, lambda: self._go_on(play), label=label)
             return
 
     def send_whole(self, status: int, headers: Mapping[str, str], body: bytes) -> None:

@@ -20,6 +20,7 @@ from simkit.dialects.http import Request
 from simkit.dialects.jsontext import read_json
 from simkit.dialects.sse import keepalive_bytes
 from simkit.dialects.turn import turn_of
+from simkit.errors import UsageError
 from simkit.extensions import find, names
 from simkit.model.duration import FOREVER
 from simkit.model.timeline import (
@@ -74,7 +75,12 @@ class Provider:
         world.network.census.append(self._record_open)
         for dialect in self._dialects:
             world.network.declare(str(urlsplit(dialect.base_url).hostname)).serve(self._accept, self._admit)
+        own = {urlsplit(dialect.base_url).hostname for dialect in self._dialects}
         for name, reply in scenario.hosts.items():
+            if name.lower() in own:
+                raise UsageError(
+                    f"`hosts:` declares {name!r}, the provider's own host - write its answers under `provider:`"
+                )
             _serve_fixed(world, name, reply)
 
     def base_url(self, dialect: str) -> str:

@@ -30,6 +30,7 @@ WIDTH_MAX: Final = 120
 
 # With these a whole failure stays near forty rows; what is left out is counted.
 _FINDINGS_MAX: Final = 3
+_SENTENCE_ROWS_MAX: Final = 8
 _ROWS_MAX: Final = 40
 _TIMELINE_ROWS_MIN: Final = 12
 
@@ -41,15 +42,16 @@ _VERDICT_COLOURS: Final = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.U
 class ReportOptions:
     """How to report: what the command line decides, in one value.
 
-    ``verbosity`` -1 keeps the sentence and the command, 1 shows the whole timeline. ``overrides`` are the
-    settings given on the command line, which the command to run it again must repeat. What ``encoding``
-    cannot express is escaped.
+    ``verbosity`` -1 keeps the sentence and the command, 1 shows the whole timeline. ``overrides`` are the settings
+    given on the command line, and ``subject`` who was named there: the command to run it again repeats both. What
+    ``encoding`` cannot express is escaped.
     """
 
     width: int = 80
     colour: bool = False
     verbosity: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
+    subject: str | None = None
     encoding: str = "utf-8"
 
     @property
@@ -144,9 +146,16 @@ def _finding(finding: Finding, scenario: Scenario, options: ReportOptions) -> It
         yield from _wrapped(_sentence(finding.text), options)
         return
     yield ""
-    yield from _wrapped(_sentence(finding.text), options)
+    yield from _bounded(_wrapped(_sentence(finding.text), options), options)
     yield from _wrapped(_law_in_words(finding.law), options)
     yield from _source(_places(finding, scenario), scenario, options)
+
+
+def _bounded(rows: list[str], options: ReportOptions) -> list[str]:
+    """Keep a sentence that an agent made very long from hiding the rest; ``-v`` shows it whole."""
+    if len(rows) <= _SENTENCE_ROWS_MAX or options.verbosity > 0:
+        return rows
+    return [*rows[:_SENTENCE_ROWS_MAX], f"  ... {len(rows) - _SENTENCE_ROWS_MAX} more rows, see -v"]
 
 
 def _role(finding: Finding, scenario: Scenario) -> str:
@@ -187,8 +196,9 @@ def _run_again(result: Result, options: ReportOptions) -> Iterator[str]:
     safe = redact(dict(options.overrides))
     settings = safe if isinstance(safe, Mapping) else {}
     sets = "".join(f" --set {_shell(f'{key}={value}')}" for key, value in settings.items())
+    named = f" --subject {_shell(options.subject)}" if options.subject else ""
     name = _shell(result.scenario.name, always=True)
-    yield f"Run it again   simkit run {name} --plan {_shell(result.plan.text())}{sets}"
+    yield f"Run it again   simkit run {name} --plan {_shell(result.plan.text())}{named}{sets}"
 
 
 def _shell(word: str, *, always: bool = False) -> str:

@@ -12,13 +12,14 @@ import copy
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from simkit.kernel.loop import settle
-from simkit.model.duration import FOREVER, NS_PER_S
+from simkit.model.duration import FOREVER
 
 if TYPE_CHECKING:
     from simkit.contracts import SimTool
+    from simkit.kernel.loop import SimEventLoop
     from simkit.kernel.world import World
     from simkit.model.scenario import Scenario, ToolSpec, UserSays
 
@@ -76,7 +77,13 @@ class ScenarioUser:
         self._spoken: deque[str] = deque()
         self._wake: Callable[[], object] | None = None
         for message in says:
-            world.call_at_ns(message.at_ns, lambda m=message: self._speak(m))  # type: ignore[misc]  # bound now
+            world.call_at_ns(
+                message.at_ns,
+                lambda m=message: self._speak(m),  # type: ignore[misc]  # bound now
+                # What one user says keeps its order.
+                lane=self,
+                label="the user's message",
+            )
 
     def _speak(self, message: UserSays) -> None:
         line = message.place.line if message.place else None
@@ -87,11 +94,16 @@ class ScenarioUser:
             wake, self._wake = self._wake, None
             wake()
 
-    async def __aiter__(self) -> AsyncIterator[str]:
-        while self._spoken or self._to_come:
-            if not self._spoken:
-                await self._message_in_loop()
-            yield self._spoken.popleft()
+    # Iterators and not generators: a subject that stops listening leaves nothing behind that has to be closed.
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self._spoken and not self._to_come:
+            raise StopAsyncIteration
+        if not self._spoken:
+            await self._message_in_loop()
+        return self._spoken.popleft()
 
     async def _message_in_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -100,10 +112,14 @@ class ScenarioUser:
         await spoken
 
     def __iter__(self) -> Iterator[str]:
-        while self._spoken or self._to_come:
-            if not self._spoken:
-                self._message_in_thread()
-            yield self._spoken.popleft()
+        return self
+
+    def __next__(self) -> str:
+        if not self._spoken and not self._to_come:
+            raise StopIteration
+        if not self._spoken:
+            self._message_in_thread()
+        return self._spoken.popleft()
 
     def _message_in_thread(self) -> None:
         threads = self._world.threads
@@ -120,6 +136,7 @@ class ScenarioTool:
         self.name = spec.name
         self.description = f"The tool {spec.name} of the scenario."
         self.schema = _ANY_OBJECT
+        self._world = world
         self._record = world.recorder.record
         self._spec = spec
         self._next_run = next_run
@@ -129,7 +146,7 @@ class ScenarioTool:
         run, spec = self._next_run(), self._spec
         self._record("tool", "tool.start", run=run, tool=spec.name, args=copy.deepcopy(arguments))
         try:
-            await _pass(spec.takes_ns)
+            await self._work(f"run {run} of {spec.name}")
         except asyncio.CancelledError:
             self._record("tool", "tool.end", run=run, tool=spec.name, outcome="cancelled", result=None)
             raise
@@ -140,9 +157,23 @@ class ScenarioTool:
         # A copy: what the subject does to it must reach neither the trace nor the next run.
         return copy.deepcopy(spec.returns)
 
+    async def _work(self, label: str) -> None:
+        """Let the tool's time pass, suspending at least once.
 
-async def _pass(ns: int) -> None:
-    """Let virtual time pass in a coroutine, suspending at least once."""
-    if ns >= FOREVER:
-        await asyncio.get_running_loop().create_future()
-    await asyncio.sleep(ns / NS_PER_S)
+        Its end is an event from outside and no timer of the loop: production's tools end in a process or on a host.
+        """
+        world, loop = self._world, cast("SimEventLoop", asyncio.get_running_loop())
+        takes_ns = self._spec.takes_ns
+        if takes_ns == 0:
+            await asyncio.sleep(0)
+        elif takes_ns >= FOREVER:
+            await loop.create_future()
+        else:
+            done = loop.create_future()
+            event = world.call_later_ns(takes_ns, lambda: loop.deliver(settle, done), label=label)
+            try:
+                await done
+            finally:
+                event.cancel()
+        if world.choices.choose("suspend", 2, lambda _: f"{label} suspends once more"):
+            await asyncio.sleep(0)

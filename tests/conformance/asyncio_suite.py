@@ -12,17 +12,22 @@ only shrink.
 from __future__ import annotations
 
 import argparse
-import faulthandler
+import contextlib
 import fnmatch
 import importlib
+import signal
 import sys
+import tempfile
 import traceback
 import unittest
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from asyncio.unix_events import SafeChildWatcher  # by its own name: the front door's is deprecated from 3.12 on
+
 from simkit.errors import RunEndedError
+from simkit.kernel.loop import SimEventLoop
 from simkit.kernel.machine import MACHINE
 from simkit.kernel.world import World
 
@@ -54,11 +59,28 @@ MODULES = (
 )
 
 
+# Real seconds that one test may take; the longest of the suite takes two.
+CAP_S = 20.0
+
+
+class TooLongError(KeyboardInterrupt):
+    """A test did not end in real time. The only kind of exception that asyncio lets through everywhere."""
+
+
 def left_out() -> list[tuple[str, str]]:
     """Return the patterns of tests that are left out, each with its reason."""
     lines = (Path(__file__).parent / "left_out.txt").read_text(encoding="utf-8").splitlines()
     pairs = [line.split("  ", 1) for line in lines if line.strip() and not line.startswith("#")]
     return [(pattern.strip(), reason.strip()) for pattern, reason in pairs]
+
+
+_attach_loop = SafeChildWatcher.attach_loop
+
+
+def attach_loop(self: object, loop: object) -> None:
+    """Attach to no simulated loop: the set-up of tests without child processes does it, and needs a signal for it."""
+    if not isinstance(loop, SimEventLoop):
+        _attach_loop(self, loop)
 
 
 def cases(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
@@ -73,11 +95,20 @@ def run_case(case: unittest.TestCase, seed: int, strategy: str) -> unittest.Test
     """Run one test method in a world and return what unittest says of it."""
     result = unittest.TestResult()
     world = World(seed=seed, strategy=strategy)
+    # Again and again: teardown may hang too, or the test swallow the first one.
+    signal.setitimer(signal.ITIMER_REAL, CAP_S, 1.0)
     try:
-        world.run(lambda: case.run(result))
+        # As a suite of one, for the fixtures of its class and module.
+        world.run(lambda: unittest.TestSuite([case]).run(result))
     except (RunEndedError, KeyboardInterrupt) as end:
         result.errors.append((case, "".join(traceback.format_exception(end))))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return result
+
+
+def too_long(*_: object) -> None:
+    raise TooLongError(f"not over after {CAP_S} s of real time")
 
 
 def main() -> int:
@@ -88,12 +119,14 @@ def main() -> int:
     parser.add_argument("--match", default="*", help="only tests whose id matches")
     parser.add_argument("--verbose", action="store_true", help="print every failure in full")
     options = parser.parse_args()
-    faulthandler.dump_traceback_later(60, repeat=True, exit=False)
+    signal.signal(signal.SIGALRM, too_long)
+    SafeChildWatcher.attach_loop = attach_loop
     warnings.simplefilter("ignore")
     excluded = left_out()
     plans = [(0, "fifo"), *((seed, "uniform") for seed in range(options.first, options.first + options.seeds))]
     ran = failed = skipped = out = 0
-    with MACHINE.held():
+    # The tests leave files where they stand.
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place), MACHINE.held():
         for name in options.module or MODULES:
             try:
                 module = importlib.import_module(f"test.test_asyncio.{name}")
@@ -116,7 +149,6 @@ def main() -> int:
                         last = text.strip().splitlines()[-1][:150]
                         print(f"FAILED {label} seed={seed} {strategy}: {text if options.verbose else last}", flush=True)
                         break
-    faulthandler.cancel_dump_traceback_later()
     version = ".".join(map(str, sys.version_info[:3]))
     print(f"Python {version}: {ran} runs, {skipped} skipped by the suite itself, {out} tests left out")
     print(f"{ran - failed} passed, {failed} failed")
