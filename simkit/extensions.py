@@ -58,10 +58,8 @@ def names(kind: str) -> list[str]:
 
 def find(kind: str, name: str) -> object:
     """Return the extension. Raises ``UsageError`` with the nearest name when there is none, or it cannot load."""
-    target = BUILT_IN[kind].get(name)
-    if target is not None:
-        module, _, attribute = target.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+    if name in BUILT_IN[kind]:
+        return _built_in(kind, name)
     for entry in _entry_points(kind):
         if entry.name == name:
             try:
@@ -78,6 +76,12 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if close:
         return f" - did you mean {close[0]!r}?"
     return f" - known: {', '.join(known)}" if known else ""
+
+
+@functools.cache  # every world asks for its strategy
+def _built_in(kind: str, name: str) -> object:
+    module, _, attribute = BUILT_IN[kind][name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 @functools.cache  # a run asks for its dialects and laws, and looking through every installed package takes longer

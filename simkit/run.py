@@ -9,6 +9,7 @@ one finds.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import inspect
 import os
@@ -98,9 +99,12 @@ def run_once(scenario: Scenario, plan: Plan, *, subject: str | Callable[..., obj
     except RunEndedError:
         pass  # why it ended is the last word of the trace, and the laws read it there
     wall_s = time.perf_counter() - started
-    return Result(
-        scenario=scenario, plan=plan, trace=world.trace, judgement=judge(scenario, world.trace), wall_s=wall_s
-    )
+    trace = world.trace
+    # Provider, connections and world refer to each other in circles. What the run made is young, or in the generation
+    # after that since the census: collecting these two costs what the run made, and not what the process holds.
+    del world, provider, sim
+    gc.collect(1)
+    return Result(scenario=scenario, plan=plan, trace=trace, judgement=judge(scenario, trace), wall_s=wall_s)
 
 
 def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object]:

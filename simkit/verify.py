@@ -27,13 +27,13 @@ _HASH_SEEDS: Final = ("1", "2")
 _CASE: Final = '{"case": '
 _NOTHING: Final = "(nothing: the run was over)"
 _HELP: Final = (
-    "an order taken from a set of texts, from id() or hash(), or from outside the world differs from process to process: "
-    "sort it, or keep it in a list or a dict"
+    "an order taken from a set of texts, from id() or hash(), or from outside the world differs from process to "
+    "process: sort it, or keep it in a list or a dict"
 )
 
 
 def verify(results: Sequence[Result], arguments: Sequence[str]) -> list[str]:
-    """Run again what ``simkit run`` ran with these arguments, and return a text for each case that came out differently.
+    """Run again what ``simkit run`` ran with these arguments; return a text for each case that came out differently.
 
     Raises ``SimkitError`` when the second process wrote no traces.
     """

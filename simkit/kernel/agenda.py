@@ -42,11 +42,12 @@ class Entry:
         """Let this event not happen."""
         self.action = None
 
+
 # Instant, number of arming, what happens: the agenda is a heap of these.
 Slot = tuple[int, int, Entry]
 
 
-# -- ties ----------------------------------------------------------------------------------------------------------------
+# -- ties -------------------------------------------------------------------------------------------------------------
 def order_due(choices: Choices, agenda: list[Slot], due: list[Slot]) -> list[Slot]:
     """Choose the order of what is due at one instant. A deadline may come first, alone; the rest stays due."""
     deadlines = [slot for slot in due if not slot[2].outside]
@@ -81,7 +82,7 @@ def _heads(slots: list[Slot]) -> list[Slot]:
     return list({slot[2].lane: slot for slot in reversed(slots)}.values())[::-1]
 
 
-# -- shifts --------------------------------------------------------------------------------------------------------------
+# -- shifts -----------------------------------------------------------------------------------------------------------
 def shift(world: World, agenda: list[Slot]) -> int:
     """Choose how the next events shift around deadlines within the window, and return the instant of the next one."""
     on_time: list[Entry] = []
@@ -90,9 +91,11 @@ def shift(world: World, agenda: list[Slot]) -> int:
         assert at_ns is not None, "an event was shifted out of the agenda"
         heads = _heads(sorted(slot for slot in agenda if slot[0] == at_ns and slot[2].action is not None))
         asked = [slot for slot in heads if slot[2] not in on_time]
-        if not any([_come_late(world, agenda, slot) for slot in asked]):
+        # Each of them is asked, also after one that was moved.
+        moved = [slot for slot in asked if _come_late(world, agenda, slot)]
+        if not moved:
             break
-        on_time += [slot[2] for slot in asked]
+        on_time += [slot[2] for slot in asked if slot not in moved]
     if any(not slot[2].outside for slot in heads):
         _come_early(world, agenda, at_ns)
     return at_ns

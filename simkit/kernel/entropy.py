@@ -10,8 +10,10 @@ not read it.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import random
+import sys
 import uuid
 from collections.abc import Callable
 from types import MethodType
@@ -64,12 +66,13 @@ class Hashes:
 class Entropy:
     """The streams of one world that stand for what the standard library offers as chance. Made when first asked for."""
 
-    __slots__ = ("_bytes", "_random", "_seed")
+    __slots__ = ("_bytes", "_numpy", "_random", "_seed")
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._random: random.Random | None = None
         self._bytes: random.Random | None = None
+        self._numpy: Any = None
 
     @property
     def random(self) -> random.Random:
@@ -77,6 +80,14 @@ class Entropy:
         if self._random is None:
             self._random = stream(self._seed, "random")
         return self._random
+
+    @property
+    def numpy(self) -> Any:
+        """What the functions of ``numpy.random`` draw from. Asked for only where numpy is loaded."""
+        if self._numpy is None:
+            words = stream(self._seed, "numpy.random").getrandbits(32)
+            self._numpy = sys.modules["numpy.random"].RandomState(words)
+        return self._numpy
 
     def urandom(self, size: int) -> bytes:
         """What ``os.urandom`` (and with it uuid and secrets) gives."""
@@ -96,6 +107,44 @@ def _drawing(name: str, real: Callable[..., object]) -> Callable[..., object]:
     def draw(*args: Any, **kwargs: Any) -> object:
         world = running_world()
         return real(*args, **kwargs) if world is None else getattr(world.entropy.random, name)(*args, **kwargs)
+
+    draw.__name__ = draw.__qualname__ = name
+    return draw
+
+
+class _SharedGenerator:
+    """In place of numpy's shared generator: that of the world it is asked in, and the real one outside."""
+
+    def __init__(self, real: object) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        world = running_world()
+        return getattr(self._real if world is None else world.entropy.numpy, name)
+
+
+def numpy_fakes() -> dict[object, object]:
+    """Return what is replaced in numpy: its shared generator, and the functions of ``numpy.random`` bound to it.
+
+    The generator itself is never touched: saving and restoring its state for each run costs more than an empty run.
+    """
+    # By name: where numpy is loaded, this part of it may still be waiting for its first use.
+    module = importlib.import_module("numpy.random")
+    shared = module.mtrand._rand
+    fake = _SharedGenerator(shared)
+    bound = {name: value for name, value in vars(module).items() if _is_bound_to(shared, value)}
+    return {shared: fake, **{real: _shared(fake, name) for name, real in bound.items()}}
+
+
+def _is_bound_to(owner: object, value: object) -> bool:
+    return isinstance(value, MethodType) and value.__self__ is owner
+
+
+def _shared(generator: _SharedGenerator, name: str) -> Callable[..., object]:
+    """Return the function ``numpy.random.name`` that asks the shared generator when it is called."""
+
+    def draw(*args: Any, **kwargs: Any) -> object:
+        return getattr(generator, name)(*args, **kwargs)
 
     draw.__name__ = draw.__qualname__ = name
     return draw

@@ -56,6 +56,13 @@ def fakes() -> dict[object, object]:
     return found
 
 
+def uvloop_fakes() -> dict[object, object]:
+    """Return a refusal for uvloop, once it is loaded: it waits in C, where no clock of ours reaches."""
+    module, way = sys.modules["uvloop"], "let the code use asyncio.new_event_loop() there"
+    loop, make = module.Loop, module.new_event_loop
+    return {loop: _guarded_class(loop, "uvloop", way), make: _guarded(make, "uvloop", way)}
+
+
 def _guarded(real: Callable[..., object], name: str, way: str) -> Callable[..., object]:
     def guarded(*args: object, **kwargs: object) -> object:
         if running_world() is None:

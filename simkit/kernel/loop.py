@@ -61,6 +61,22 @@ class SimFuture(futures.Future[Any]):
         return self.hashes.of(self.number)
 
 
+class SimHandle(asyncio.Handle):
+    """A handle made in one step instead of asyncio's two; see ``SimTimer``."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], loop: Any, context: Context | None
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
 class SimTimer(asyncio.TimerHandle):
     """A timer handle, made in one step instead of asyncio's four: a loop makes one for every sleep."""
 
@@ -87,11 +103,12 @@ class SimTimer(asyncio.TimerHandle):
                 return
             loop._timer_handle_cancelled(self)
             self._cancelled = True
-            self._callback = self._args = None
+            self._callback = self._args = None  # type: ignore[assignment]  # as asyncio does
 
 
 # What a program prints reads as in production.
 SimTask.__name__, SimFuture.__name__ = "Task", "Future"
+SimHandle.__name__, SimTimer.__name__ = "Handle", "TimerHandle"
 
 
 class SimEventLoop(RealLoop):
@@ -140,6 +157,30 @@ class SimEventLoop(RealLoop):
         heappush(self._timers, (to_ns(when), self.world.next_sequence(), timer))
         return timer
 
+    def call_later(  # type: ignore[override]  # as above
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Arm a timer for so many seconds from now."""
+        if delay is None:
+            raise TypeError("delay must not be None")
+        timer = self.call_at(self._clock.seconds + delay, callback, *args, context=context)
+        if timer._source_traceback:  # type: ignore[attr-defined]
+            del timer._source_traceback[-1]  # type: ignore[attr-defined]
+        return timer
+
+    def call_soon(  # type: ignore[override]  # as above
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Run a callback in the next round; what debug mode adds is asyncio's own."""
+        if self._debug or self._closed:  # type: ignore[attr-defined]
+            watched = super().call_soon(callback, *args, context=context)
+            if watched._source_traceback:  # type: ignore[attr-defined]
+                del watched._source_traceback[-1]  # type: ignore[attr-defined]
+            return watched
+        handle = SimHandle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         if handle._scheduled:  # type: ignore[attr-defined]
             self._cancelled_timers += 1
@@ -174,7 +215,7 @@ class SimEventLoop(RealLoop):
         if timers and timers[0][0] <= self._clock.now_ns:
             self._take_due_timers()
         order_any = world.order_any and world.choices.open
-        run = self._run_watched if self._debug else asyncio.Handle._run
+        run = self._run_watched if self._debug else asyncio.Handle._run  # type: ignore[attr-defined]
         for _ in range(len(ready)):
             handle = self._pick(ready) if order_any and len(ready) > 1 else ready.popleft()
             if not handle._cancelled:
@@ -191,6 +232,8 @@ class SimEventLoop(RealLoop):
         if duration >= self.slow_callback_duration:
             stock: Any = base_events
             stock.logger.warning("Executing %s took %.3f seconds", stock._format_handle(handle), duration)
+        # A traceback may keep this frame, and with it the task until the next collection.
+        del handle
 
     def _take_due_timers(self) -> None:
         timers, clock, now_ns, ready = self._timers, self._clock, self._clock.now_ns, self._ready  # type: ignore[attr-defined]
@@ -267,6 +310,10 @@ class SimEventLoop(RealLoop):
     # -- running -----------------------------------------------------------------------------------------------------
     def run_forever(self) -> None:
         """Run until ``stop``. The calling thread becomes the loop's thread; outside a world its own is entered."""
+        self._thread = self.world.threads.here()
+        if self._thread is not None:
+            super().run_forever()
+            return
         with self.world.entered():
             self._thread = self.world.threads.here()
             super().run_forever()
@@ -414,8 +461,9 @@ def fakes() -> dict[object, object]:
 
 def _owner(handle: asyncio.Handle) -> str:
     """Say in a plan's words whose handle this is: a task's, or a function's."""
-    callback: Any = handle._callback  # type: ignore[attr-defined]  # asyncio's own, as below
-    for thing in (callback, *handle._args):  # type: ignore[attr-defined]
+    its: Any = handle
+    callback = its._callback
+    for thing in (callback, *its._args):
         owner = getattr(thing, "__self__", thing)
         if isinstance(owner, asyncio.Timeout):
             owner = owner._task  # type: ignore[attr-defined]

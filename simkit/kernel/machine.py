@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import platform
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from simkit.errors import NotSimulatedError
 from simkit.kernel import entropy, fence, loop, selector, sockets, threads, tls
 from simkit.kernel.aliases import Aliases
 from simkit.kernel.patches import Patches
@@ -30,6 +30,8 @@ class Machine:
         self._depth = 0
         self._running = 0
         self._collecting = False
+        # By the library's name, until it is there.
+        self._late = {"numpy": entropy.numpy_fakes, "uvloop": fence.uvloop_fakes}
         self._aliases: Aliases | None = None
         self._patches = Patches()
         # What a run replaces for itself: somebody else may have replaced it since the machine is held.
@@ -56,6 +58,7 @@ class Machine:
             if self._running == 0:
                 self._collecting = gc.isenabled()
                 gc.disable()
+                self._take_in_late()
                 for room in (threads, entropy):
                     room.install_for_run(self._run_patches)
             self._running += 1
@@ -70,6 +73,9 @@ class Machine:
 
     def _on(self) -> None:
         if self._aliases is None:
+            # It asks a child process, once in the life of this one. SDKs tell their provider what it says, and where it
+            # is refused they tell something else, in this run and, from their caches, in all later ones.
+            platform.uname().processor  # noqa: B018  # read for what it keeps
             self._aliases = Aliases(
                 {
                     **threads.fakes(),
@@ -85,7 +91,12 @@ class Machine:
             room.install(self._patches)
         # The default policy only: who sets a policy of his own gets the loops that it makes.
         self._patches.set(asyncio.DefaultEventLoopPolicy, "_loop_factory", staticmethod(_new_event_loop))
-        _refuse_uvloop(self._patches)
+
+    def _take_in_late(self) -> None:
+        """Replace what is in libraries. They may be loaded at any time, so each run asks; none is loaded for this."""
+        for name in [name for name in self._late if name in sys.modules]:
+            assert self._aliases is not None
+            self._aliases.extend(self._late.pop(name)())
 
     def _off(self) -> None:
         self._patches.undo()
@@ -103,21 +114,3 @@ def _new_event_loop() -> Any:
     if world is None:
         return asyncio.SelectorEventLoop()
     return world.new_loop()
-
-
-def _refuse_uvloop(patches: Patches) -> None:
-    """uvloop waits in C where no clock of ours reaches; whoever asks for it inside a world is told so."""
-    uvloop = sys.modules.get("uvloop")
-    if uvloop is None:
-        return
-    for name in ("new_event_loop", "Loop"):
-        real = vars(uvloop).get(name)
-
-        def refuse(*args: object, _real: Any = real, **kwargs: object) -> object:
-            if threads.running_world() is None:
-                return _real(*args, **kwargs)
-            raise NotSimulatedError(
-                "uvloop is not simulated inside a world - let the code use asyncio.new_event_loop() there"
-            )
-
-        patches.set(uvloop, name, refuse)

@@ -7,9 +7,15 @@ from each room into its own list was refused: the order between rooms is the ver
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from simkit.kernel.clock import Clock
 from simkit.model.redact import redact
 from simkit.model.trace import Event, Trace
+
+# Texts up to this length are remembered once they were looked through.
+_SHORT: Final = 64
 
 
 class Recorder:
@@ -25,7 +31,7 @@ class Recorder:
     def record(self, actor: str, kind: str, **values: object) -> None:
         """Write one event at the present instant; nothing once the recorder is closed."""
         if not self._closed:
-            told = {name: redact(_copied(value)) for name, value in values.items()}
+            told = {name: _told(value) for name, value in values.items()}
             event = Event(len(self._events), self._clock.now_ns, actor, kind, told)
             self._events.append(event)
 
@@ -37,6 +43,19 @@ class Recorder:
     def trace(self) -> Trace:
         """Everything recorded so far, as a value."""
         return Trace(tuple(self._events))
+
+
+def _told(value: object) -> object:
+    """Return a value as the trace holds it: with its secrets masked, and never changing again."""
+    if value is None or type(value) in (int, bool, float):
+        return value
+    if type(value) is str and len(value) <= _SHORT:
+        return _told_word(value)
+    return redact(_copied(value))
+
+
+# Names of tasks, tools, kinds and the like come again and again, in every event.
+_told_word: Final = lru_cache(maxsize=4096)(redact)
 
 
 def _copied(value: object) -> object:

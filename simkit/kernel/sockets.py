@@ -449,7 +449,7 @@ class SimSocket(socket.socket):
             self._notify()
 
     def _real_close(self, _ss: object = None) -> None:
-        """Close as Linux does: with an end (FIN), or a reset (RST) where bytes were never read or it lingers for 0 s."""
+        """Close as Linux does: with an end (FIN), or a reset (RST) for bytes never read or a linger of no time."""
         if self.fileno() >= 0:
             self._unlist()
             self._descriptor = -1

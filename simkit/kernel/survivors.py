@@ -123,6 +123,7 @@ class Survivors:
     def _end_loop(self, loop: SimEventLoop) -> None:
         if loop.is_closed():
             return
+        pending: list[asyncio.Task[Any]] = []
         try:
             for _ in range(_CANCELS_MAX):
                 pending = [t for t in asyncio.all_tasks(loop) if not t.done()]
@@ -140,7 +141,9 @@ class Survivors:
         except (RunEndedError, WorldEndedError, RuntimeError):
             # A task that will not end, or a loop that still runs in another thread: both were recorded as orphans.
             pass
-        left: list[Any] = sorted(asyncio.all_tasks(loop), key=lambda t: getattr(t, "number", 0))
+        left: list[Any] = []
+        if pending or not loop.wound_down:
+            left = sorted(asyncio.all_tasks(loop), key=lambda t: getattr(t, "number", 0))
         loop.close()
         for task in left:
             task._log_destroy_pending = False  # asyncio's own switch for this

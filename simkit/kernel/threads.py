@@ -20,6 +20,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
@@ -335,7 +336,7 @@ def _rlock(*args: object, **kwargs: object) -> Any:
     return _real_rlock(*args, **kwargs) if here() is None else vars(threading)["_PyRLock"]()
 
 
-def _sleep(seconds: float, /) -> None:
+def _sleep(_: object, seconds: float, /) -> None:
     me = here()
     if me is None:
         _real_sleep(seconds)
@@ -362,7 +363,8 @@ def fakes() -> dict[object, object]:
         _real_lock: _allocate_lock,
         _LOCK_TYPE: lock,
         _real_rlock: _rlock,
-        _real_sleep: _sleep,
+        # Bound already: as an attribute of a class it does not bind again, and neither does the built-in function.
+        _real_sleep: MethodType(_sleep, "sleep"),
         # The C queue blocks where no baton can be handed on; the pure one is built from the primitives above.
         _real_queue: queue._PySimpleQueue,  # type: ignore[attr-defined]  # not in typeshed
         _real_counter: _count,

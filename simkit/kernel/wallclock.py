@@ -15,6 +15,7 @@ import datetime
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any, Final
 
 from simkit.kernel.aliases import Aliases
@@ -55,7 +56,7 @@ class WallClock:
         from freezegun import api  # lazy: 80 ms, and only a run needs it
 
         if self._aliases is None:
-            self._aliases = Aliases(_fakes(api))
+            self._aliases = Aliases(_fakes(api), names_only=frozenset({api.real_datetime, api.real_date}))
         self._borrowed = bool(api.freeze_factories)
         if not self._borrowed:
             self._aliases.on()
@@ -111,7 +112,7 @@ def _clock(api: Any, name: str, reading: Callable[[Clock], float]) -> Callable[[
     """Return the clock called ``name``: the world's in a world, a user's freeze where it lies on top, else the real."""
     real, frozen, factories = getattr(api, f"real_{name}"), getattr(api, f"fake_{name}"), api.freeze_factories
 
-    def read() -> Any:
+    def read(_: object) -> Any:
         if factories and factories[-1] is not _now:
             return frozen()
         world = running_world()
@@ -122,7 +123,8 @@ def _clock(api: Any, name: str, reading: Callable[[Clock], float]) -> Callable[[
         return reading(world.clock)
 
     read.__name__ = read.__qualname__ = name
-    return read
+    # Bound already: as an attribute of a class it does not bind again, and neither does the built-in function.
+    return MethodType(read, name)
 
 
 def _now() -> datetime.datetime:

@@ -97,7 +97,8 @@ def _stop(world: World) -> None:
     where = lines[-1] if lines else "code that Python does not see"
     end = world.end(
         "stuck",
-        f"thread {holder.name} did not come back to the world for {world.patience_s:g} s of real time; it stands at {where}. "
+        f"thread {holder.name} did not come back to the world for {world.patience_s:g} s of real time; "
+        f"it stands at {where}. "
         "What blocks there is not simulated (a lock made before the world, a C library, a long computation): make it "
         "inside the world, keep it out of the run, or raise SIMKIT_WATCHDOG",
     )

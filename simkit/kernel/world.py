@@ -53,9 +53,9 @@ class World:
     """A simulated machine that runs one main function, once or several times, each run from a clean start.
 
     ``seed`` drives every stream of chance and ``strategy`` makes the choices; a plan overrides both. ``jitter`` is how
-    many seconds an outside event may shift around a deadline, and ``order="any"`` lets ready callbacks run in orders that
-    asyncio does not produce; either counts for what a plan does not say. ``horizon_ns`` and ``steps_max`` bound a run in
-    virtual time and in steps.
+    many seconds an outside event may shift around a deadline, and ``order="any"`` lets ready callbacks run in orders
+    that asyncio does not produce; either counts for what a plan does not say. ``horizon_ns`` and ``steps_max`` bound
+    a run in virtual time and in steps.
     """
 
     def __init__(
@@ -309,8 +309,11 @@ class World:
         if agenda and agenda[0][0] <= deadline_ns:
             return False
         # A timer may have been armed for an instant that was over already.
-        if deadline_ns > clock.now_ns:
+        if deadline_ns > self._horizon_ns:
             self.advance(deadline_ns)
+        if deadline_ns > clock.now_ns:
+            clock.now_ns, clock.seconds = deadline_ns, deadline_ns / NS_PER_S
+            self._spin = 0
         self.step()
         return True
 

@@ -15,8 +15,9 @@ from simkit.dialects.http import HttpConnection, Request
 from simkit.model.duration import FOREVER
 
 if TYPE_CHECKING:
+    from simkit.kernel.agenda import Entry
     from simkit.kernel.network import Endpoint
-    from simkit.kernel.world import Entry, World
+    from simkit.kernel.world import World
 
 # A play of an answer: yields the nanoseconds that pass before it goes on.
 Play = Iterator[int]

@@ -8,8 +8,10 @@ that has them is another file.
 
 from __future__ import annotations
 
-import random
+import hashlib
 from typing import Final
+
+_MASK: Final = 2**64 - 1
 
 
 class Uniform:
@@ -23,14 +25,19 @@ class Uniform:
 
 
 class _Draws:
-    __slots__ = ("_below",)
+    """A stream of SplitMix64 (Steele, Lea, Flood 2014): the generator of ``random`` takes longer to seed than a run."""
+
+    __slots__ = ("_state",)
 
     def __init__(self, seed: int) -> None:
-        self._below = random.Random(f"simkit:{seed}:uniform").randrange
+        self._state = int.from_bytes(hashlib.blake2b(b"simkit:%d:uniform" % seed, digest_size=8).digest(), "big")
 
     def choose(self, kind: str, count: int) -> int:  # part of the contract, not needed here
         """Return any of the possibilities."""
-        return self._below(count)
+        self._state = state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & _MASK
+        return (state ^ (state >> 31)) % count
 
 
 UNIFORM: Final = Uniform()

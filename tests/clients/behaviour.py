@@ -71,7 +71,7 @@ class Case:
 
 @dataclass
 class Log:
-    """What the server saw: for each connection the size and checksum of every body, and how the client ended it."""
+    """What the server saw: for each connection the checksum of every request, and how the client ended it."""
 
     connections: list[list[object]] = field(default_factory=list)
     requests: int = 0
@@ -97,10 +97,11 @@ class Requests:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self._head = b""
         self._wanted: int | None = None
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int] | bytes]:
-        """Yield the checksum of every complete body, and before a body that is held back the leave to send it."""
+        """Yield the checksum of every complete request, and before a body that is held back the leave to send it."""
         self._data += data
         while True:
             if self._wanted is None:
@@ -109,6 +110,8 @@ class Requests:
                     return
                 self._data[:] = rest
                 lines = [line.partition(b":") for line in head.lower().splitlines()]
+                # What is sent must be the same on both machines, down to every header but the server's own name.
+                self._head = b"".join(name + value for name, _, value in lines if name != b"host")
                 headers = {name.strip(): value.strip() for name, _, value in lines}
                 self._wanted = int(headers.get(b"content-length", b"0"))
                 if headers.get(b"expect") == b"100-continue":
@@ -118,7 +121,7 @@ class Requests:
             body = bytes(self._data[: self._wanted])
             del self._data[: self._wanted]
             self._wanted = None
-            yield checksum(body)
+            yield checksum(self._head + body)
 
 
 # -- the simulated network ----------------------------------------------------------------------------------------

@@ -76,10 +76,8 @@ def run(world: World, sdk: str, how: str, **options: Any) -> Log:
     def own_loop() -> Log:
         return asyncio.run(coroutine())
 
-    places: dict[str, Any] = dict(
-        function=function, coroutine=coroutine, to_thread=to_thread, pool=pool, own_loop=own_loop
-    )
-    log: Log = world.run(places[how])
+    places: list[Any] = [function, coroutine, to_thread, pool, own_loop]
+    log: Log = world.run(next(place for place in places if place.__name__ == how))
     return log
 
 
@@ -187,9 +185,7 @@ def test_threads_share_one_client_and_a_loop_goes_on_beside_them(sdk: str) -> No
     async def main() -> list[list[str]]:
         ticking = asyncio.create_task(tick())
         with blocking(sdk) as client:
-            found = await asyncio.gather(
-                *(asyncio.to_thread(lambda: list(texts(create(client)))) for _ in range(3))
-            )
+            found = await asyncio.gather(*(asyncio.to_thread(lambda: list(texts(create(client)))) for _ in range(3)))
         ticking.cancel()
         return list(found)
 

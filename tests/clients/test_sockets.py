@@ -12,12 +12,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simkit.kernel.world import World
+from tests.kernel.wire import steps
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -202,7 +204,7 @@ def test_a_pair_of_sockets_blocks_and_times_out_at_the_exact_instant() -> None:
     def main() -> list[object]:
         left, right = socket.socketpair()
         with left, right:
-            in_thread(lambda: (time.sleep(2), right.sendall(b"late")))
+            in_thread(steps(lambda: time.sleep(2), lambda: right.sendall(b"late")))
             log: list[object] = [(left.recv(100), world.now)]
             left.settimeout(1.5)
             try:
@@ -274,7 +276,8 @@ def test_many_sockets_are_waited_for_at_once(wait: Callable[[list[socket.socket]
     def main() -> list[tuple[float, list[int]]]:
         pairs = [socket.socketpair() for _ in range(3)]
         lefts, log = [left for left, _ in pairs], list[tuple[float, list[int]]]()
-        in_thread(lambda: (time.sleep(2), pairs[1][1].send(b"x"), time.sleep(2), pairs[2][1].close()))
+        pause = partial(time.sleep, 2)
+        in_thread(steps(pause, lambda: pairs[1][1].send(b"x"), pause, lambda: pairs[2][1].close()))
         for timeout in (1.0, 5.0, 5.0):
             ready = wait(lefts, timeout)
             log.append((world.now, [lefts.index(sock) for sock in ready]))

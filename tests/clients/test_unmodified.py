@@ -20,6 +20,7 @@ import mcp
 import mcp.server
 import pytest
 import requests
+import urllib3
 import uvicorn
 import websockets
 import websockets.sync.client
@@ -80,7 +81,11 @@ ON_ASYNCIO: dict[str, Callable[[str], Any]] = {
 
 def late(world: World) -> Callable[[Http, Request], None]:
     """Answer after two seconds."""
-    return lambda http, request: world.call_later_ns(2 * NS_PER_S, lambda: http.say(f"hello {request.path}")) and None
+
+    def answer(http: Http, request: Request) -> None:
+        world.call_later_ns(2 * NS_PER_S, lambda: http.say(f"hello {request.path}"))
+
+    return answer
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -133,7 +138,7 @@ def test_urllib3_waits_between_its_retries_in_virtual_time() -> None:
     serve_http(world, HOST, answer)
 
     def main() -> int:
-        retry = requests.adapters.Retry(total=2, status_forcelist=[503], raise_on_status=False)
+        retry = urllib3.Retry(total=2, status_forcelist=[503], raise_on_status=False)
         with requests.Session() as session:
             session.mount("https://", requests.adapters.HTTPAdapter(max_retries=retry))
             return session.get(f"https://{HOST}/", timeout=5).status_code

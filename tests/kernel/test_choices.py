@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import queue
 import threading
 import time
@@ -17,7 +18,7 @@ from simkit.kernel.world import World
 from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario, ToolSpec, UserSays
 from simkit.subjects.sim import ScenarioSim
-from tests.kernel.wire import Http, serve_http
+from tests.kernel.wire import Http, serve_http, steps
 
 MS = 1_000_000
 Program = Callable[[World], Callable[[], Any]]
@@ -52,7 +53,7 @@ def sim_of(world: World, *tools: ToolSpec, says: tuple[UserSays, ...] = ()) -> S
     return ScenarioSim(world, scenario, {}, str)
 
 
-# -- near misses: a result at 4.999 s against a deadline of 5 s --------------------------------------------------------
+# -- near misses: a result at 4.999 s against a deadline of 5 s -------------------------------------------------------
 def sleep_in_task(world: World) -> Callable[[], Any]:
     async def main() -> str:
         task = asyncio.create_task(asyncio.sleep(4.999, "result"), name="worker")
@@ -109,7 +110,8 @@ def blocking_reply_to_httpx2(world: World) -> Callable[[], Any]:
 def queue_between_threads(world: World) -> Callable[[], Any]:
     def main() -> str:
         box = queue.Queue[str]()
-        threading.Thread(target=lambda: (time.sleep(4.999), box.put("result")), name="maker").start()
+        make = steps(lambda: time.sleep(4.999), lambda: box.put("result"))
+        threading.Thread(target=make, name="maker").start()
         try:
             return box.get(timeout=5)
         except queue.Empty:
@@ -180,7 +182,7 @@ def test_an_event_just_after_a_deadline_may_come_before_it(wanted: str) -> None:
     assert outcome(program, plan=world.taken)[1].trace == world.trace
 
 
-# -- ties ----------------------------------------------------------------------------------------------------------------
+# -- ties -------------------------------------------------------------------------------------------------------------
 def two_tools(world: World) -> Callable[[], Any]:
     sim = sim_of(world, *(ToolSpec(name=name, takes_ns=10**9) for name in "ab"))
     order = list[str]()
@@ -202,7 +204,9 @@ def test_events_of_one_instant_come_in_either_order_and_the_choice_names_them() 
     assert outcome(two_tools)[0] == "ab"
 
 
-@pytest.mark.parametrize(("wanted", "choice"), [("event", []), ("timer", [("deadline", "the deadline of MainThread first")])])
+@pytest.mark.parametrize(
+    ("wanted", "choice"), [("event", []), ("timer", [("deadline", "the deadline of MainThread first")])]
+)
 def test_a_timer_may_come_before_an_event_of_its_instant(wanted: str, choice: list[tuple[str, str]]) -> None:
     def program(world: World) -> Callable[[], Any]:
         async def main() -> str:
@@ -233,7 +237,8 @@ def test_bytes_of_one_connection_keep_their_order_while_connections_overtake_eac
     def program(world: World) -> Callable[[], Any]:
         def answer(http: Http, request: Any) -> None:
             for part in range(4):
-                world.call_later_ns(part * MS, lambda part=part: http.endpoint.send(f"{request.path}{part} ".encode()))
+                send = functools.partial(http.endpoint.send, f"{request.path}{part} ".encode())
+                world.call_later_ns(part * MS, send)
             world.call_later_ns(5 * MS, http.endpoint.close)
 
         serve_http(world, "api.example.com", answer)
@@ -257,7 +262,7 @@ def test_bytes_of_one_connection_keep_their_order_while_connections_overtake_eac
     assert (len(logs) > 5, by_path) == (True, {tuple(f"{path}{n}" for n in range(4)) for path in ("/a", "/b")})
 
 
-# -- threads, one suspension more, any order -------------------------------------------------------------------------------
+# -- threads, one suspension more, any order --------------------------------------------------------------------------
 def test_which_thread_goes_on_is_chosen_by_name() -> None:
     def program(world: World) -> Callable[[], Any]:
         def main() -> str:
@@ -281,7 +286,9 @@ def test_which_thread_goes_on_is_chosen_by_name() -> None:
     assert (outcome(program)[0], outcome(program, plan=world.taken)[1].trace) == ("abc", world.trace)
 
 
-@pytest.mark.parametrize(("wanted", "choice"), [("tool", []), ("other", [("suspend", "run 1 of fast suspends once more")])])
+@pytest.mark.parametrize(
+    ("wanted", "choice"), [("tool", []), ("other", [("suspend", "run 1 of fast suspends once more")])]
+)
 def test_a_tool_may_suspend_once_more(wanted: str, choice: list[tuple[str, str]]) -> None:
     def program(world: World) -> Callable[[], Any]:
         sim, order = sim_of(world, ToolSpec(name="fast")), list[str]()
@@ -329,7 +336,7 @@ def test_any_order_names_the_tasks_and_its_plan_says_so() -> None:
     assert outcome(three_tasks, plan=Plan.parse(world.taken.text()))[1].trace == world.trace
 
 
-# -- what no plan may change -------------------------------------------------------------------------------------------------
+# -- what no plan may change ------------------------------------------------------------------------------------------
 def test_a_thousand_equal_sleeps_end_in_the_order_of_their_start() -> None:
     def program(world: World) -> Callable[[], Any]:
         async def main() -> bool:
@@ -361,7 +368,7 @@ def test_a_spin_until_a_deadline_ends_at_the_deadline() -> None:
     assert [outcome(program)[0], *outcomes(program, 2)] == [0.25] * 3
 
 
-# -- plans ---------------------------------------------------------------------------------------------------------------------
+# -- plans ------------------------------------------------------------------------------------------------------------
 def ended(plan: str, program: Program = two_tools) -> str:
     world = World(plan=Plan.parse(plan))
     with pytest.raises(RunEndedError) as caught:

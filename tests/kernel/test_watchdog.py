@@ -15,7 +15,7 @@ from simkit.kernel.world import World
 OUTSIDE = threading.Lock()
 
 
-# A thread that comes back after its world has ended is ended by SystemExit, which Python says nothing about; pytest does.
+# A thread that comes back after its world has ended gets SystemExit, which Python says nothing about; pytest does.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import metadata
 
 import pytest
 
+from simkit import extensions
 from simkit.dialects.openai_chat import OPENAI_CHAT
 from simkit.errors import Problem, UsageError
 from simkit.extensions import find, names, nearest
@@ -18,13 +20,17 @@ STRANGERS = metadata.EntryPoints(
 
 
 @pytest.fixture
-def _strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _strangers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install a package that brings three dialects, one of them broken."""
 
     def entry_points(group: str) -> metadata.EntryPoints:
         return STRANGERS.select(group=group)
 
     monkeypatch.setattr(metadata, "entry_points", entry_points)
+    # What is installed is looked up once in a process.
+    extensions._entry_points.cache_clear()
+    yield
+    extensions._entry_points.cache_clear()
 
 
 def test_a_built_in_is_found_by_its_name() -> None:
