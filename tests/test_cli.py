@@ -305,11 +305,22 @@ def test_ctrl_c_ends_it_at_once_with_what_was_run_so_far(folder: Folder, agent: 
 
 def interrupted(command: Sequence[str], started: Path) -> tuple[str, str, int]:
     """Press Ctrl-C when the file appears, and return both outputs and the exit code."""
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with Ctrl-C ignored, and a child inherits that from its tests.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not started.exists() and running.poll() is None:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate()
+    try:
+        out, err = running.communicate(timeout=30)
+    finally:
+        # A command that does not listen must not outlive its test.
+        running.kill()
     return out, err, running.returncode
 
 
