@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simkit.errors import WorldEndedError
 from simkit.kernel.threads import start_real_thread
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Longer than any honest computation between two steps, short enough for a person who waits. Seconds of real time.
 PATIENCE_S: Final = float(os.environ.get("SIMKIT_WATCHDOG", "30"))
+# What interrupts a main thread that is blocked in C. Not SIGINT, which a background job ignores and a person means.
+_SIGNAL: Final = signal.SIGURG
 # How often it looks. A run that ends in between costs nothing.
 _LOOK_S: Final = 0.25
 _real_sleep: Final = time.sleep
@@ -41,9 +43,14 @@ class Watchdog:
         self._guard = _new_lock()
         self._worlds: dict[World, tuple[int, float]] = {}
         self._awake = False
+        self._former: Any = None
+        # True from the signal to the main thread until it has arrived there.
+        self.interrupts = False
 
     def watch(self, world: World) -> None:
         """Look after a world from now on."""
+        if threading.get_ident() == _MAIN:
+            self._former = signal.signal(_SIGNAL, self._interrupted)
         with self._guard:
             self._worlds[world] = (-1, 0.0)
             if not self._awake:
@@ -51,9 +58,21 @@ class Watchdog:
                 start_real_thread(self._look_out)
 
     def leave(self, world: World) -> None:
-        """Look after it no more."""
+        """Look after it no more. Called where ``watch`` was called."""
+        if threading.get_ident() == _MAIN and self._former is not None:
+            signal.signal(_SIGNAL, self._former)
+            self._former = None
+        self._forget(world)
+
+    def _forget(self, world: World) -> None:
         with self._guard:
             self._worlds.pop(world, None)
+
+    def _interrupted(self, signum: int, frame: object) -> None:
+        """Leave the call that does not come back; a signal that somebody else sent means nobody here."""
+        if self.interrupts:
+            self.interrupts = False
+            raise WorldEndedError
 
     def _look_out(self) -> None:
         """Look until no world has run for as long as the patience lasts, so that many short runs share one thread."""
@@ -78,7 +97,7 @@ class Watchdog:
                 if world in self._worlds:
                     self._worlds[world] = (progress, now)
         elif now - since > world.patience_s:
-            self.leave(world)
+            self._forget(world)
             _stop(world)
 
 
@@ -111,4 +130,5 @@ def _stop(world: World) -> None:
     if world.running and holder is world.threads.main and holder.ident == _MAIN:
         # The process's main thread is blocked in C, where only a signal reaches it; one of the two is enough.
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(holder.ident), None)
-        signal.pthread_kill(holder.ident, signal.SIGINT)
+        WATCHDOG.interrupts = True
+        signal.pthread_kill(holder.ident, _SIGNAL)
