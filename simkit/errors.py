@@ -56,6 +56,17 @@ class SubjectError(SimkitError):
     """The subject cannot be found, imported or built. (What it raises while it runs is a finding, not this.)"""
 
 
+class UnplayableError(SimkitError):
+    """The scenario's fault: a step that the wire of this request cannot carry. The text says which and why.
+
+    ``step`` is its index in the timeline.
+    """
+
+    def __init__(self, step: int, text: str) -> None:
+        self.step = step
+        super().__init__(text)
+
+
 class NotSimulatedError(SimkitError):
     """Something that simkit does not simulate was asked for inside a world; the text names the way round."""
 

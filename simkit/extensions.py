@@ -21,6 +21,9 @@ from simkit.errors import UsageError
 BUILT_IN: Final[dict[str, dict[str, str]]] = {
     "dialects": {
         "openai-chat": "simkit.dialects.openai_chat:OPENAI_CHAT",
+        "openai-responses": "simkit.dialects.openai_responses:OPENAI_RESPONSES",
+        "anthropic": "simkit.dialects.anthropic_messages:ANTHROPIC",
+        "gemini": "simkit.dialects.gemini:GEMINI",
     },
     "subjects": {
         "agent": "simkit.subjects.agent:AGENT",

@@ -18,45 +18,18 @@ How it is driven::
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qsl
 
 import h11
+
+from simkit.contracts import HttpRequest
 
 # A request line and its headers: four times what the usual servers allow, and far from endless.
 _HEAD_BYTES_MAX: Final = 64 * 1024
 # A long conversation with images in it is some megabytes; what is longer than this never ends.
 _BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 _BODILESS: Final = frozenset({204, 304})
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A complete request: header names in lower case; ``headers`` and ``query`` in order, repetitions too."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    @property
-    def path(self) -> str:
-        """The path without the query, as it was sent; of a target with scheme and host, what follows them."""
-        path = self.target.partition("?")[0]
-        if path.startswith("/"):
-            return path
-        return "/" + path.partition("://")[2].partition("/")[2]
-
-    @property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """The decoded query."""
-        return tuple(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
-
-    def header(self, name: str) -> str | None:
-        """Return the first header of this name, which is in lower case; None when there is none."""
-        return next((value for key, value in self.headers if key == name), None)
 
 
 class HttpConnection:
@@ -74,7 +47,7 @@ class HttpConnection:
         """True when no further request can come: the owner closes as soon as everything is written."""
         return self._refused or self._h11.our_state in (h11.MUST_CLOSE, h11.CLOSED, h11.ERROR)
 
-    def feed(self, data: bytes) -> list[Request]:
+    def feed(self, data: bytes) -> list[HttpRequest]:
         """Take what arrived (``b""``: the client closed its side) and return the requests that are complete.
 
         Never raises: what is not HTTP is refused (see ``take_output``), and what follows it is not read.
@@ -84,7 +57,7 @@ class HttpConnection:
         self._h11.receive_data(data)
         return self._advance(client_is_there=bool(data))
 
-    def next_requests(self) -> list[Request]:
+    def next_requests(self) -> list[HttpRequest]:
         """Return the request that was pipelined behind the one just answered, if it is complete."""
         return self._advance(client_is_there=True)
 
@@ -95,8 +68,12 @@ class HttpConnection:
         return output
 
     def head(self, status: int, headers: Mapping[str, str]) -> bytes:
-        """Begin an answer. Without a ``content-length`` its body goes in chunks."""
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        """Begin an answer. Without a ``content-length`` its body goes in chunks.
+
+        Each line of a value is a header of its own: cookies are set by several of one name.
+        """
+        lines = [(name, line) for name, value in headers.items() for line in value.split("\n")]
+        raw = [(name.encode("latin-1"), line.encode("latin-1")) for name, line in lines]
         return self._send(h11.Response(status_code=status, headers=raw, reason=_phrase(status)))
 
     def chunk(self, data: bytes) -> bytes:
@@ -116,7 +93,7 @@ class HttpConnection:
         sent = self._request is not None and self._request.method == b"HEAD"
         return head + (b"" if sent else self.chunk(body)) + self.end()
 
-    def _advance(self, *, client_is_there: bool) -> list[Request]:
+    def _advance(self, *, client_is_there: bool) -> list[HttpRequest]:
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
         try:
@@ -126,7 +103,7 @@ class HttpConnection:
             self._refuse(error.error_status_hint if client_is_there else None)
             return []
 
-    def _read(self) -> Iterable[Request]:
+    def _read(self) -> Iterable[HttpRequest]:
         while True:
             match self._h11.next_event():
                 case h11.Request() as request:
@@ -147,11 +124,11 @@ class HttpConnection:
         if len(self._body) > _BODY_BYTES_MAX:
             raise h11.RemoteProtocolError(f"body over {_BODY_BYTES_MAX} bytes", error_status_hint=413)
 
-    def _complete(self) -> Request:
+    def _complete(self) -> HttpRequest:
         assert self._request is not None
         headers = tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in self._request.headers)
         method, target = self._request.method.decode("ascii"), self._request.target.decode("latin-1")
-        return Request(method, target, headers, bytes(self._body))
+        return HttpRequest(method, target, headers, bytes(self._body))
 
     def _refuse(self, status: int | None) -> None:
         self._refused = True

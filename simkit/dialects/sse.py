@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
@@ -45,19 +46,27 @@ def keepalive_bytes() -> bytes:
 
 
 def decode(body: bytes) -> Iterator[Message]:
-    """Yield the events of a body, as a client sees them: a frame without its empty line has not arrived."""
-    event, data = "", list[str]()
+    """Yield the events of a body, as a client sees them: a frame without its empty line has not arrived.
+
+    A frame that is no UTF-8 is left out, since no client makes anything of it.
+    """
+    event, data = b"", list[bytes]()
     # What stands after the last line end is no line yet.
     for line in _LINE_END.split(body)[:-1]:
         if line:
-            name, _, value = line.decode().partition(":")
-            value = value.removeprefix(" ")
-            event = value if name == "event" else event
-            data += [value] if name == "data" else []
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            event = value if name == b"event" else event
+            data += [value] if name == b"data" else []
             continue
         if data:
-            yield Message(event or "message", "\n".join(data))
-        event, data = "", []
+            yield from _message(event or b"message", b"\n".join(data))
+        event, data = b"", []
+
+
+def _message(event: bytes, data: bytes) -> Iterator[Message]:
+    with suppress(UnicodeDecodeError):
+        yield Message(event.decode(), data.decode())
 
 
 def _lead(event: str) -> bytes:

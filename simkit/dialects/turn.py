@@ -13,13 +13,16 @@ a call's id                       the step's own, else ``call_{number}_{n}``, wh
                                   the calls of the answer from 0
 a call's index                    the step's own, else n
 ``args`` of a call                one piece, right after the call is opened
-a piece of arguments              goes to the call opened last, or last on its ``index``
+``pieces`` of a text              that many moves; never more than it has characters
+a piece of arguments or name      goes to the call opened last, or last on its ``index``
 a call that gets no arguments     ``{}`` where the model finished (``stop``, ``tool_calls``),
                                   as real models write it; nothing where the stream broke
                                   off or the model ran out of tokens
 the closing marker                after the last move of an answer that finishes, unless the
                                   script says where (``done``) or how else it ends
                                   (``disconnect``)
+a mid-stream error                no closing marker follows it by itself
+``garble raw repeat``             moves of their own, which ``framing`` plays for every dialect
 ``wait stall pace keepalive``     no move: they only pass time
 ``disconnect``                    no move: it is not the model's
 ================================  ==========================================================
@@ -29,20 +32,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from simkit.dialects.jsontext import read_json
-from simkit.model.timeline import Args, Call, Disconnect, Done, Finish, Say, Step, Usage
+from simkit.model.timeline import (
+    NO_INDEX,
+    Args,
+    Call,
+    Chunk,
+    Disconnect,
+    Done,
+    Fault,
+    Finish,
+    Garble,
+    Name,
+    Raw,
+    Refuse,
+    Repeat,
+    Say,
+    Step,
+    Think,
+    Usage,
+)
 
 # The reasons with which a model says that it wrote all it meant to write.
 _MEANT: Final = frozenset({"stop", "tool_calls"})
 _IS: Final[dict[type, str]] = {
     Say: "say",
+    Think: "think",
+    Refuse: "refuse",
     Call: "call",
+    Name: "name",
     Args: "args",
     Usage: "usage",
     Finish: "finish",
     Done: "done",
+    Fault: "error",
+    Chunk: "empty",
+    Raw: "raw",
+}
+# A frame that belongs to the structure of the wire and carries nothing of the answer.
+MARK: Final[Mapping[str, object]] = {
+    "is": "mark",
+    "text": "",
+    "tool": None,
+    "call": None,
+    "index": None,
+    "progress": False,
 }
 
 
@@ -65,18 +102,24 @@ class CallHeard:
 
     id: str
     tool: str
-    index: int
+    index: int | None
     args: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a client can have understood: the text, the calls, how it finished, whether it was closed."""
+    """What a client can have understood: the text, the calls, how it finished, whether it was closed.
+
+    ``error`` is the text of a mid-stream error.
+    """
 
     text: str = ""
     calls: tuple[CallHeard, ...] = ()
     finish: str | None = None
     done: bool = False
+    thoughts: str = ""
+    refusal: str = ""
+    error: str | None = None
 
     def whole_calls(self) -> list[dict[str, object]]:
         """Return the calls whose arguments are whole: ``{id, tool, args}``, with ``args`` read.
@@ -110,42 +153,77 @@ def about(move: Move) -> Mapping[str, object]:
     the answer further: an empty piece, a usage count and the closing marker do not.
     """
     text = _text(move.what)
+    index = move.call.index if move.call else getattr(move.what, "index", None)
     return {
         "is": _IS[type(move.what)],
         "text": text,
         "tool": move.call.name if move.call else None,
         "call": move.call.id if move.call else None,
-        "index": move.call.index if move.call else getattr(move.what, "index", None),
-        "progress": bool(text) or isinstance(move.what, Call),
+        "index": None if index == NO_INDEX else index,
+        # Of raw bytes nobody knows what they carry; to call them silence would be a false alarm.
+        "progress": bool(text) or isinstance(move.what, Call | Raw),
     }
 
 
 def turn_of(abouts: Iterable[Mapping[str, object]]) -> Turn:
     """Return what was understood from frames: pass the ``about`` of those that were delivered, in order."""
-    texts, finish, done = list[str](), None, False
-    calls = dict[tuple[object, object], tuple[Mapping[str, object], list[str]]]()
-    repeats = list[tuple[Mapping[str, object], list[str]]]()
+    said: dict[str, list[str]] = {"say": [], "think": [], "refuse": []}
+    finish, error, done = None, None, False
+    calls = dict[tuple[object, object], _Hearing]()
+    heard = list[_Hearing]()
     for frame in abouts:
-        kind, text, key = frame["is"], str(frame["text"]), (frame["call"], frame["index"])
-        if kind == "say":
-            texts.append(text)
+        kind, key, text = str(frame["is"]), (frame["call"], frame["index"]), str(frame["text"])
+        if kind in said:
+            said[kind].append(text * _times(frame))
         elif kind == "call":
-            # The same id and index again is another call: its pieces go to it, and the first keeps what it
-            # has.
-            calls[key] = (frame, [])
-            repeats.append(calls[key])
-        elif kind == "args" and key in calls:
-            calls[key][1].append(text)
+            # The same id and index again is another call: its pieces go to it, and the first keeps what it has. Where
+            # nothing came between, it is the same opening once more.
+            if key not in calls or not calls[key].is_opened_by(frame):
+                # A wire that sends calls whole has the arguments here, and each repetition is another call.
+                calls[key] = _Hearing(frame, [], [text] if text else [])
+                heard += [calls[key]] * (_times(frame) if text else 1)
+        elif key in calls:
+            calls[key].take(kind, text * _times(frame))
         finish = text if kind == "finish" else finish
+        error = text if kind == "error" else error
         done = done or kind == "done"
-    heard = (_heard(frame, pieces) for frame, pieces in repeats)
-    return Turn("".join(texts), tuple(heard), finish, done)
+    told = {name: "".join(texts) for name, texts in said.items()}
+    whole = tuple(one.call() for one in heard)
+    return Turn(told["say"], whole, finish, done, told["think"], told["refuse"], error)
 
 
-def _heard(frame: Mapping[str, object], pieces: list[str]) -> CallHeard:
-    index = frame["index"]
-    assert isinstance(index, int), frame
-    return CallHeard(str(frame["call"]), str(frame["tool"]), index, "".join(pieces))
+def told(script: Iterable[Move]) -> Turn:
+    """Return what a script says when it arrives as written: damage and repetition are the wire's, and left out."""
+    return turn_of(about(move) for move in script if type(move.what) in _IS)
+
+
+def _times(frame: Mapping[str, object]) -> int:
+    times = frame.get("times", 1)
+    assert isinstance(times, int), frame
+    return times
+
+
+class _Hearing(NamedTuple):
+    """A call while its pieces come in."""
+
+    opening: Mapping[str, object]
+    names: list[str]
+    args: list[str]
+
+    def is_opened_by(self, frame: Mapping[str, object]) -> bool:
+        return frame["tool"] == self.opening["tool"] and not self.names and not self.args
+
+    def take(self, kind: str, text: str) -> None:
+        if kind == "name":
+            self.names.append(text)
+        elif kind == "args":
+            self.args.append(text)
+
+    def call(self) -> CallHeard:
+        index = self.opening["index"]
+        assert index is None or isinstance(index, int), self.opening
+        name = "".join([str(self.opening["tool"]), *self.names])
+        return CallHeard(str(self.opening["call"]), name, index, "".join(self.args))
 
 
 def _resolve(steps: Sequence[Step], number: int) -> list[Move]:
@@ -158,13 +236,32 @@ def _resolve(steps: Sequence[Step], number: int) -> list[Move]:
                 if step.args is not None:
                     piece = Args(text=step.args, index=opened[-1].index, place=step.place)
                     script.append(Move(place, piece, opened[-1]))
-            case Args():
+            case Args() | Name():
                 call = _owner(step, opened)
-                index = call.index if call else step.index or 0
-                script.append(Move(place, replace(step, index=index), call))
-            case Say() | Usage() | Finish() | Done():
+                index = call.index if call and step.index is None else step.index or 0
+                placed = replace(step, index=index)
+                script += [Move(place, piece, call) for piece in _pieces(placed)]
+            case Say() | Think():
+                script += [Move(place, piece) for piece in _pieces(step)]
+            case Refuse() | Usage() | Finish() | Done() | Fault() | Chunk() | Garble() | Raw() | Repeat():
                 script.append(Move(place, step))
     return script
+
+
+def _pieces(step: Say | Think | Args | Name) -> list[Say | Think | Args | Name]:
+    """Cut the text of a step into as many pieces of about equal length as it asks for."""
+    count = 1 if isinstance(step, Name) else min(step.pieces, len(step.text) or 1)
+    if count == 1:
+        return [step]
+    assert not isinstance(step, Name)
+    cuts = [len(step.text) * n // count for n in range(count + 1)]
+    pieces: list[Say | Think | Args | Name] = []
+    for start, end in pairwise(cuts):
+        piece = replace(step, text=step.text[start:end], pieces=1)
+        # The signature belongs to the whole thought, and comes when it is over.
+        last = end == len(step.text)
+        pieces.append(replace(piece, signature=None) if isinstance(piece, Think) and not last else piece)
+    return pieces
 
 
 def _identify(step: Call, number: int, count: int) -> Call:
@@ -172,30 +269,33 @@ def _identify(step: Call, number: int, count: int) -> Call:
     return replace(step, id=step.id or f"call_{number}_{count}", index=index, args=None)
 
 
-def _owner(piece: Args, opened: list[Call]) -> Call | None:
-    return next((c for c in reversed(opened) if piece.index in (None, c.index)), None)
+def _owner(piece: Args | Name, opened: list[Call]) -> Call | None:
+    # A piece without an index on the wire belongs to whatever is open.
+    return next((c for c in reversed(opened) if piece.index in (None, NO_INDEX, c.index)), None)
 
 
 def _give_empty_arguments(script: list[Move], steps: Sequence[Step]) -> list[Move]:
     if not any(isinstance(s, Finish) and s.reason in _MEANT for s in steps):
         return script
-    filled = list[Move]()
-    for place, move in enumerate(script):
-        filled.append(move)
-        if isinstance(move.what, Call) and not any(m.call is move.call for m in script[place + 1 :]):
-            piece = Args(text="{}", index=move.what.index, place=move.what.place)
-            filled.append(Move(move.step, piece, move.call))
-    return filled
+    # By identity: two calls may be equal in everything.
+    opened = [m.call for m in script if m.call is not None and m.what is m.call]
+    for call in opened:
+        own = [n for n, m in enumerate(script) if m.call is call]
+        if not any(isinstance(script[n].what, Args) for n in own):
+            last = script[own[-1]]
+            piece = Args(text="{}", index=call.index, place=last.what.place)
+            script.insert(own[-1] + 1, Move(last.step, piece, call))
+    return script
 
 
 def _closes_by_itself(steps: Sequence[Step]) -> bool:
     kinds = {type(s) for s in steps}
-    return Finish in kinds and not kinds & {Done, Disconnect}
+    return Finish in kinds and not kinds & {Done, Disconnect, Fault}
 
 
 def _text(step: Step) -> str:
     match step:
-        case Say() | Args():
+        case Say() | Think() | Refuse() | Args() | Name() | Fault():
             return step.text
         case Finish():
             return step.reason

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from simkit.model.duration import NS_PER_S
-from simkit.model.timeline import Answer, Place, Reply
+from simkit.model.timeline import Answer, HostReply, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,52 @@ class UserSays:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserCancels:
+    """The user stops what is going on at this instant, and stays."""
+
+    at_ns: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserLeaves:
+    """The user stops what is going on and says nothing more."""
+
+    at_ns: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserNote:
+    """A mark in the report, which the subject never hears of."""
+
+    at_ns: int
+    text: str
+    place: Place | None = field(default=None, compare=False)
+
+
+UserAct = UserSays | UserCancels | UserLeaves | UserNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A simulated tool: how long it takes in virtual time, and what it gives or raises."""
+    """A simulated tool: how long it takes in virtual time, and what it gives or raises.
+
+    ``fails`` is the text of a result that says of itself that it is a failure. ``ignores_cancel`` swallows a
+    cancellation and goes on to the end; ``cancel_takes_ns`` passes before a cancellation is obeyed. ``blocks`` makes it
+    a blocking function: called in an event loop it stops the loop. ``side_effect`` is what it has done to the world
+    when its work is over, and stands in the trace.
+    """
 
     name: str
     takes_ns: int = 0
     returns: object = "ok"
     raises: str | None = None
+    fails: str | None = None
+    ignores_cancel: bool = False
+    cancel_takes_ns: int = 0
+    blocks: bool = False
+    side_effect: str | None = None
     place: Place | None = field(default=None, compare=False)
 
 
@@ -95,9 +134,9 @@ class Scenario:
     subject: str = "agent"
     settings: Mapping[str, object] = field(default_factory=dict)
     settings_places: Mapping[str, Place] = field(default_factory=dict, compare=False)
-    user: tuple[UserSays, ...] = ()
+    user: tuple[UserAct, ...] = ()
     tools: Mapping[str, ToolSpec] = field(default_factory=dict)
-    hosts: Mapping[str, Reply] = field(default_factory=dict)
+    hosts: Mapping[str, HostReply] = field(default_factory=dict)
     expect: tuple[Expectation, ...] = ()
     always: tuple[LawUse, ...] = ()
     limits: Limits = field(default_factory=Limits)

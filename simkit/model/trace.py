@@ -11,24 +11,38 @@ Who speaks (``actor``) and what is said (``kind``), with the values that every e
 kind                 actor      values
 ===================  =========  =============================================================================
 run.start            world      scenario, seed
-user.says            user       text
+user.says            user       text, line
+user.cancels         user       heard (bool: something was under way that could be cancelled), line
+user.leaves          user       heard, line
+user.note            user       text, line
 request              provider   request (1, 2, ... completion requests only), connection, method, host, path,
-                                dialect, model, stream (bool), retry (the SDK's own retry count), body (decoded)
+                                dialect, model, stream (bool), retry (the SDK's own retry count), body (decoded),
+                                background (bool)
+job.request          provider   poll (1, 2, ... of this job), op (retrieve, stream, cancel, delete, other), job,
+                                request (that made the job, or None), connection, method, host, path, after
+                                (the cursor or None), status, state (at that instant, or None)
+job.state            provider   job, request, state (queued, in_progress, completed, failed, incomplete,
+                                cancelled, expired), line
 other.request        provider   connection, method, host, path, status (paths that no dialect knows)
 request.invalid      provider   request, status, text (the API's own refusal of a malformed request)
 response             provider   request, status, answer (index into Scenario.provider), retry_after (text or None),
                                 line (of the answer, in the file)
-frame                provider   request, step (index), is (say, call, args, usage, finish, done, keepalive),
-                                text, tool, call, index, progress (bool: it carries content), line
+frame                provider   request, step (index), is (say, think, refuse, call, name, args, usage, finish,
+                                done, error, empty, raw, garbled, mark, keepalive; a mark is structure of the
+                                wire without content), text, tool, call, index, progress (bool: it carries
+                                content), times (how often it was sent), line
+answer.unused        provider   answer (index), left (how many times it could still have been used), line
 silence              provider   request, step, ns (how long the script stays silent from here), line
 stream.end           provider   request, how (complete, eof, cut, reset, client_closed, open), finish (a reason or
                                 None), done (bool: closing marker sent), calls (the tool calls whose arguments
-                                were whole when it ended: {id, tool, args}); text (all that was said)
+                                were whole when it ended: {id, tool, args}); text (all that was said), error (the
+                                text of a mid-stream error, or None)
 connection.open      network    connection, host, port
 connection.refused   network    host, port, how (refused, reset, timeout, unknown_host)
 connection.close     network    connection, by (client, server), how (eof, reset)
 tool.start           tool       run (1, 2, ...), tool, args
 tool.end             tool       run, tool, outcome (ok, error, cancelled), result
+tool.effect          tool       run, tool, text (what the tool has done to the world)
 thread.start/.end    thread     name
 turn.start           subject    turn, text
 turn.end             subject    turn, outcome (a word of the subject: finished, incomplete, failed, cancelled), text
@@ -40,7 +54,7 @@ subject.raised       subject    error, text, where (file:line of the innermost f
 orphan               world      what (task, thread, connection, stream, timer, generator), name, created, waits
 lost.error           world      error, text, where
 run.end              world      reason (returned, raised, deadlock, livelock, horizon, unmatched, exhausted,
-                                undeclared_host, limit), text
+                                undeclared_host, limit, unplayable), text
 ===================  =========  =============================================================================
 """
 

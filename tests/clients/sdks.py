@@ -14,7 +14,7 @@ from typing import Any
 import anthropic
 import openai
 
-from simkit.dialects.http import Request
+from simkit.contracts import HttpRequest
 from simkit.kernel.world import World
 from simkit.model.duration import NS_PER_S
 from tests.kernel.wire import Http, serve_http
@@ -153,7 +153,7 @@ def provide(world: World, sdk: str, *answers: Answer) -> list[float]:
     """Serve the SDK's host with these answers, the last of them for ever; return the list of the requests' times."""
     asked: list[float] = []
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         asked.append(world.now)
         answers[min(len(asked), len(answers)) - 1](http)
 

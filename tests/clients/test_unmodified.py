@@ -26,7 +26,7 @@ import websockets
 import websockets.sync.client
 import websockets.sync.server
 
-from simkit.dialects.http import Request
+from simkit.contracts import HttpRequest
 from simkit.kernel.world import World
 from simkit.model.duration import NS_PER_S
 from tests.kernel.wire import Http, serve_http
@@ -79,10 +79,10 @@ ON_ASYNCIO: dict[str, Callable[[str], Any]] = {
 }
 
 
-def late(world: World) -> Callable[[Http, Request], None]:
+def late(world: World) -> Callable[[Http, HttpRequest], None]:
     """Answer after two seconds."""
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         world.call_later_ns(2 * NS_PER_S, lambda: http.say(f"hello {request.path}"))
 
     return answer
@@ -131,7 +131,7 @@ def test_urllib3_waits_between_its_retries_in_virtual_time() -> None:
     world = World()
     asked: list[float] = []
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         asked.append(world.now)
         http.endpoint.send(http.connection.whole(503, {"retry-after": "30"}, b""))
 

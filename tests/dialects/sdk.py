@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 import httpx2
@@ -18,6 +19,7 @@ from simkit.contracts import CompletionRequest
 from simkit.dialects.openai_chat import OPENAI_CHAT
 from simkit.model.timeline import Step, StreamReply
 
+_NO_HEADERS: Final[Mapping[str, str]] = {}
 HELLO: Final[list[ChatCompletionMessageParam]] = [{"role": "user", "content": "hello"}]
 
 
@@ -35,8 +37,8 @@ def bodies(*steps: Step, request: CompletionRequest | None = None) -> list[bytes
     return [f.data for f in OPENAI_CHAT.stream(reply, request or ask(), number=1, created=1_767_225_600)]
 
 
-def whole_body(*steps: Step) -> bytes:
-    return OPENAI_CHAT.whole(StreamReply(steps=steps), ask(), number=1, created=1_767_225_600)
+def whole_body(*steps: Step, request: CompletionRequest | None = None) -> bytes:
+    return OPENAI_CHAT.whole(StreamReply(steps=steps), request or ask(), number=1, created=1_767_225_600)
 
 
 class Sdk:
@@ -88,18 +90,34 @@ class Sdk:
 
         return asyncio.run(read())
 
-    def whole(self, body: bytes) -> ChatCompletion:
-        return self._create(200, {"content-type": "application/json"}, body)
+    def whole(self, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> ChatCompletion:
+        return self._create(200, {"content-type": "application/json", **headers}, body)
+
+    def whole_async(self, body: bytes) -> ChatCompletion:
+        client, answer = self.asynchronous.chat.completions, (200, {"content-type": "application/json"}, body)
+        with self._answering(*answer):
+            return asyncio.run(client.create(model="gpt-test", messages=HELLO))
+
+    def raw_response(self, body: bytes, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers that the SDK hands on."""
+        with self._answering(200, {"content-type": "application/json", **headers}, body):
+            client = self.sync.chat.completions.with_raw_response
+            return client.create(model="gpt-test", messages=HELLO).headers
 
     def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Ask, and let the SDK raise what it makes of this answer."""
         self._create(status, headers, body)
 
     def _create(self, status: int, headers: Mapping[str, str], body: bytes) -> ChatCompletion:
+        with self._answering(status, headers, body):
+            return self.sync.chat.completions.create(model="gpt-test", messages=HELLO)
+
+    @contextmanager
+    def _answering(self, status: int, headers: Mapping[str, str], body: bytes) -> Iterator[None]:
         self.pieces, before = [body], (self.status, self.headers)
         self.status, self.headers = status, headers
         try:
-            return self.sync.chat.completions.create(model="gpt-test", messages=HELLO)
+            yield
         finally:
             self.status, self.headers = before
 

@@ -6,7 +6,8 @@ import h11
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.dialects.http import HttpConnection, Request
+from simkit.contracts import HttpRequest
+from simkit.dialects.http import HttpConnection
 
 POST = b"POST /v1/chat/completions?a=1&a=2&b= HTTP/1.1\r\nHost: sim\r\nContent-Length: 2\r\n\r\n{}"
 GET = b"GET /models HTTP/1.1\r\nHost: sim\r\n\r\n"
@@ -65,7 +66,7 @@ def test_headers_keep_order_and_repetition_and_lose_their_case() -> None:
 
 def test_the_path_of_an_absolute_target_is_what_follows_the_host() -> None:
     targets = ["http://sim/v1/x?y=1", "http://sim", "/v1/http://x", "/v1?next=http://x"]
-    assert [Request("GET", t, (), b"").path for t in targets] == ["/v1/x", "/", "/v1/http://x", "/v1"]
+    assert [HttpRequest("GET", t, (), b"").path for t in targets] == ["/v1/x", "/", "/v1/http://x", "/v1"]
 
 
 @given(st.lists(st.integers(0, len(POST)), max_size=6))

@@ -48,3 +48,8 @@ def test_comments_and_frames_without_data_are_no_events() -> None:
 
 def test_a_keep_alive_is_a_comment() -> None:
     assert keepalive_bytes() == b": keep-alive\n\n"
+
+
+def test_a_frame_that_is_no_utf8_is_left_out_and_the_others_are_not() -> None:
+    body = encode_event("one") + b"data: tw\xffo\n\n" + b"event: \xff\ndata: x\n\n" + encode_event("three")
+    assert [m.data for m in decode(body)] == ["one", "three"]

@@ -20,7 +20,7 @@ from typing import Any
 
 import openai
 
-from simkit.dialects.http import Request
+from simkit.contracts import HttpRequest
 from simkit.kernel.world import World
 from simkit.model.trace import Trace
 from tests.kernel.wire import Http, serve_http
@@ -43,7 +43,7 @@ def serve_busy(world: World, note: Note) -> None:
     """A provider that has an error for the first requests, and an answer for the next."""
     answers = iter([500] * BUSY_ANSWERS + [200] * 100)
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         status = next(answers)
         body = b'{"id": "1", "object": "chat.completion", "choices": []}' if status == 200 else b"{}"
         http.endpoint.send(http.connection.whole(status, {"content-type": "application/json"}, body))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import httpx2
 import pytest
 
-from simkit.dialects.http import Request
+from simkit.contracts import HttpRequest
 from simkit.kernel.world import World
 from tests.kernel.wire import Http, serve_http
 
@@ -28,7 +28,7 @@ def opened(world: World) -> int:
     return len(world.trace.of("connection.open"))
 
 
-def silent(http: Http, request: Request) -> None:
+def silent(http: Http, request: HttpRequest) -> None:
     pass
 
 
@@ -51,7 +51,7 @@ def test_a_request_is_answered_and_a_kept_connection_used_again(scheme: str) -> 
 def test_a_server_that_closes_while_idle_gets_a_new_connection(scheme: str) -> None:
     world = World()
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         http.say("once")
         world.call_later_ns(2 * 10**9, http.endpoint.close)
 
@@ -98,7 +98,7 @@ def test_a_read_timeout_strikes_at_its_exact_instant() -> None:
 def test_a_stall_between_two_pieces_is_a_read_timeout_of_that_piece() -> None:
     world = World()
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         http.endpoint.send(http.connection.head(200, {}) + http.connection.chunk(b"one"))
         world.call_later_ns(4 * 10**9, lambda: http.endpoint.send(http.connection.chunk(b"two")))
 
@@ -155,7 +155,7 @@ def test_a_connection_lost_before_the_answer_is_the_clients_own_error(
 def test_requests_at_one_time_take_a_connection_each_and_answers_find_their_way() -> None:
     world = World()
 
-    def answer(http: Http, request: Request) -> None:
+    def answer(http: Http, request: HttpRequest) -> None:
         delay_s = int(request.path.strip("/"))
         world.call_later_ns(delay_s * 10**9, lambda: http.say(request.path))
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from simkit.dialects.http import HttpConnection, Request
+from simkit.contracts import HttpRequest
+from simkit.dialects.http import HttpConnection
 from simkit.kernel.network import Endpoint
 from simkit.kernel.world import World
 
@@ -14,7 +15,7 @@ from simkit.kernel.world import World
 class Http:
     """One HTTP connection of a server; ``answer`` is called with each request and writes with ``endpoint.send``."""
 
-    def __init__(self, endpoint: Endpoint, answer: Callable[[Http, Request], None]) -> None:
+    def __init__(self, endpoint: Endpoint, answer: Callable[[Http, HttpRequest], None]) -> None:
         self.endpoint = endpoint
         self.connection = HttpConnection()
         self._answer = answer
@@ -37,11 +38,11 @@ class Http:
         self.endpoint.send(self.connection.whole(200, {}, text.encode()))
 
 
-def greet(http: Http, request: Request) -> None:
+def greet(http: Http, request: HttpRequest) -> None:
     http.say(f"hello {request.path}")
 
 
-def serve_http(world: World, name: str, answer: Callable[[Http, Request], None] = greet) -> None:
+def serve_http(world: World, name: str, answer: Callable[[Http, HttpRequest], None] = greet) -> None:
     world.network.declare(name).serve(lambda endpoint: Http(endpoint, answer))
 
 

@@ -57,7 +57,7 @@ def test_a_stranger_is_found_by_the_same_door_and_hides_no_built_in() -> None:
         find("dialects", "openai-chat") is OPENAI_CHAT,
         find("dialects", "theirs"),
     ) == (
-        ["openai-chat", "theirs", "broken"],
+        ["openai-chat", "openai-responses", "anthropic", "gemini", "theirs", "broken"],
         True,
         Problem,
     )
