@@ -1,178 +1,187 @@
 """What was read becomes a ``Scenario``: where the language's words turn into the model's values.
 
-The idea: by now every value has its right shape, so building is a lookup for each verb and cannot fail; the
-few rules that no table of shapes can say (what may follow what) are checked first. The constraint: each value
-of the model carries the place it came from, for reports to point at. Building while walking was refused:
+The idea: by now every value has its right shape, so building is a lookup for each verb and cannot fail; what
+no table of shapes can say, ``rules`` has checked. The constraint: each value of the model carries the place it
+came from, for reports to point at. Building while walking was refused:
 half-built scenarios would need a meaning.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from simkit.language.problems import Problems
-from simkit.language.walker import Entry
-from simkit.model.duration import FOREVER
-from simkit.model.scenario import Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserSays
+from simkit.language.entry import Entry
+from simkit.model.scenario import (
+    Expectation,
+    LawUse,
+    Limits,
+    Matcher,
+    Scenario,
+    ToolSpec,
+    UserAct,
+    UserCancels,
+    UserLeaves,
+    UserNote,
+    UserSays,
+)
 from simkit.model.timeline import (
+    NO_INDEX,
     Answer,
     Args,
+    BackgroundReply,
     Call,
+    CassetteReply,
+    Chunk,
+    Chunking,
+    ChunkKind,
+    Damage,
     Disconnect,
     Done,
+    ErrorForm,
+    Fault,
     Finish,
     FinishReason,
+    Garble,
     HangUp,
+    HostReply,
+    JobEnd,
     KeepAlive,
+    Name,
     Pace,
+    Raw,
+    Refuse,
+    Repeat,
     Reply,
     Say,
     Stall,
     StatusReply,
     Step,
     StreamReply,
+    Think,
     Unreachable,
     UnreachableReply,
     Usage,
     Wait,
+    When,
 )
-
-
-# -- reading an entry: the walker has checked the types, so a wrong one here is a fault of the table
-def _text(entry: Entry, key: str, default: str = "") -> str:
-    value = entry.values.get(key, default)
-    assert isinstance(value, str), key
-    return value
-
-
-def _maybe_text(entry: Entry, key: str) -> str | None:
-    return _text(entry, key) if key in entry.values else None
-
-
-def _whole(entry: Entry, key: str, default: int = 0) -> int:
-    value = entry.values.get(key, default)
-    assert isinstance(value, int), key
-    return value
-
-
-def _maybe_whole(entry: Entry, key: str) -> int | None:
-    return _whole(entry, key) if key in entry.values else None
-
-
-def _inner(entry: Entry, key: str) -> Entry:
-    value = entry.values.get(key, Entry(entry.place, {}))
-    assert isinstance(value, Entry), key
-    return value
-
-
-def _entries(entry: Entry, key: str) -> Iterator[Entry]:
-    items = entry.values.get(key, ())
-    assert isinstance(items, tuple), key
-    for item in items:
-        assert isinstance(item, Entry), key
-        yield item
-
-
-def _texts(entry: Entry, key: str) -> tuple[str, ...]:
-    items = entry.values.get(key, ())
-    assert isinstance(items, tuple), key
-    return tuple(str(item) for item in items)
-
-
-# -- rules between values --------------------------------------------------------------------------
-def check(scenario: Entry, problems: Problems) -> None:
-    """Note what no shape can say. Copes with values that are missing because they were wrong."""
-    for answer in _entries(scenario, "provider"):
-        if answer.verb == "stream":
-            _check_timeline(list(_entries(answer, "stream")), problems)
-    _check_laws(list(_entries(scenario, "always")), problems)
-
-
-def _check_timeline(steps: list[Entry], problems: Problems) -> None:
-    called, end = False, None
-    for step in steps:
-        if end is not None:
-            text = f"this step is never played: the stream is over after {end.verb!r} on line {end.place.line}"
-            problems.add(step.place, text, "move it up or take it out")
-            return
-        if step.verb == "args" and not called and "index" not in step.values:
-            problems.add(step.place, "no call is open that these arguments could belong to", "write a call above them")
-        called = called or step.verb == "call"
-        end = step if _is_end(step) else None
-
-
-def _is_end(step: Entry) -> bool:
-    return step.verb == "disconnect" or (step.verb == "stall" and step.values.get("stall") == FOREVER)
-
-
-def _check_laws(laws: list[Entry], problems: Problems) -> None:
-    first: dict[str, Entry] = {}
-    for law in laws:
-        if law.verb in first:
-            line = first[law.verb].place.line
-            problems.add(law.place, f"the law {law.verb!r} stands twice", f"the first is on line {line}")
-        first.setdefault(law.verb, law)
 
 
 # -- the timeline ----------------------------------------------------------------------------------
 def _say(e: Entry) -> Step:
-    return Say(text=_text(e, "say"), place=e.place)
+    return Say(text=e.text("say"), pieces=e.whole("pieces", 1), place=e.place)
+
+
+def _think(e: Entry) -> Step:
+    return Think(text=e.text("think"), signature=e.maybe_text("signature"), pieces=e.whole("pieces", 1), place=e.place)
+
+
+def _refuse(e: Entry) -> Step:
+    return Refuse(text=e.text("refuse"), place=e.place)
 
 
 def _call(e: Entry) -> Step:
     return Call(
-        name=_text(e, "call"),
-        args=_maybe_text(e, "args"),
-        id=_maybe_text(e, "id"),
-        index=_maybe_whole(e, "index"),
+        name=e.text("call"),
+        args=e.maybe_text("args"),
+        id=e.maybe_text("id"),
+        index=_index(e),
         place=e.place,
     )
 
 
 def _args(e: Entry) -> Step:
-    return Args(text=_text(e, "args"), index=_maybe_whole(e, "index"), place=e.place)
+    return Args(text=e.text("args"), index=_index(e), pieces=e.whole("pieces", 1), place=e.place)
+
+
+def _name(e: Entry) -> Step:
+    return Name(text=e.text("name"), index=_index(e), place=e.place)
+
+
+def _index(e: Entry) -> int | None:
+    return NO_INDEX if e.values.get("index") == "none" else e.maybe_whole("index")
+
+
+def _chunk(e: Entry) -> Step:
+    return Chunk(kind=cast(ChunkKind, e.text("chunk")), place=e.place)
 
 
 def _wait(e: Entry) -> Step:
-    return Wait(ns=_whole(e, "wait"), place=e.place)
+    return Wait(ns=e.whole("wait"), place=e.place)
 
 
 def _stall(e: Entry) -> Step:
-    return Stall(ns=_whole(e, "stall"), place=e.place)
+    return Stall(ns=e.whole("stall"), place=e.place)
 
 
 def _pace(e: Entry) -> Step:
-    return Pace(ns=_whole(e, "pace"), place=e.place)
+    return Pace(ns=e.whole("pace"), place=e.place)
 
 
 def _keepalive(e: Entry) -> Step:
-    spans = _inner(e, "keepalive")
-    return KeepAlive(every_ns=_whole(spans, "every"), for_ns=_whole(spans, "for"), place=e.place)
+    spans = e.inner("keepalive")
+    return KeepAlive(every_ns=spans.whole("every"), for_ns=spans.whole("for"), place=e.place)
 
 
 def _usage(e: Entry) -> Step:
-    tokens = _inner(e, "usage")
-    return Usage(input_tokens=_whole(tokens, "input"), output_tokens=_whole(tokens, "output"), place=e.place)
+    tokens = e.inner("usage")
+    return Usage(
+        input_tokens=tokens.whole("input"),
+        output_tokens=tokens.whole("output"),
+        cached_tokens=tokens.whole("cached"),
+        thinking_tokens=tokens.whole("thinking"),
+        place=e.place,
+    )
 
 
 def _finish(e: Entry) -> Step:
-    return Finish(reason=cast(FinishReason, _text(e, "finish")), place=e.place)
+    return Finish(reason=cast(FinishReason, e.text("finish")), wire=e.maybe_text("wire"), place=e.place)
 
 
 def _done(e: Entry) -> Step:
     return Done(place=e.place)
 
 
+def _error(e: Entry) -> Step:
+    return Fault(
+        text=e.text("error"),
+        type=e.maybe_text("type"),
+        code=e.maybe_text("code"),
+        form=cast(ErrorForm, e.text("form", "event")),
+        place=e.place,
+    )
+
+
 def _disconnect(e: Entry) -> Step:
-    return Disconnect(how=cast(HangUp, _text(e, "disconnect")), place=e.place)
+    return Disconnect(how=cast(HangUp, e.text("disconnect")), place=e.place)
+
+
+def _garble(e: Entry) -> Step:
+    return Garble(how=cast(Damage, e.text("garble")), place=e.place)
+
+
+def _raw(e: Entry) -> Step:
+    if isinstance(e.values["raw"], str):
+        return Raw(data=e.text("raw").encode(), place=e.place)
+    written = e.inner("raw")
+    read = bytes.fromhex if written.verb == "hex" else base64.b64decode
+    return Raw(data=read(written.text(written.verb)), place=e.place)
+
+
+def _repeat(e: Entry) -> Step:
+    return Repeat(times=e.whole("repeat"), place=e.place)
 
 
 STEPS: Final[Mapping[str, Callable[[Entry], Step]]] = {
     "say": _say,
+    "think": _think,
+    "refuse": _refuse,
     "call": _call,
     "args": _args,
+    "name": _name,
+    "chunk": _chunk,
     "wait": _wait,
     "stall": _stall,
     "pace": _pace,
@@ -180,33 +189,102 @@ STEPS: Final[Mapping[str, Callable[[Entry], Step]]] = {
     "usage": _usage,
     "finish": _finish,
     "done": _done,
+    "error": _error,
     "disconnect": _disconnect,
+    "garble": _garble,
+    "raw": _raw,
+    "repeat": _repeat,
 }
 
 
-def _stream(e: Entry) -> Reply:
-    return StreamReply(steps=tuple(STEPS[step.verb](step) for step in _entries(e, "stream")))
+# -- answers ---------------------------------------------------------------------------------------
+def _steps(e: Entry) -> tuple[Step, ...]:
+    return tuple(STEPS[step.verb](step) for step in e.entries("stream"))
 
 
-def _status(e: Entry) -> Reply:
-    return StatusReply(
-        status=_whole(e, "status"),
-        error=_maybe_text(e, "error"),
-        retry_after=_maybe_text(e, "retry_after"),
-        headers={name: str(value) for name, value in _inner(e, "headers").values.items()},
-        body=_maybe_text(e, "body"),
+def _stream(e: Entry) -> StreamReply:
+    return StreamReply(steps=_steps(e), headers=e.named_texts("headers"), gzip=e.maybe_flag("gzip") or False)
+
+
+def _background(e: Entry) -> BackgroundReply:
+    job, default = e.inner("background"), BackgroundReply()
+    polls = job.inner("polls")
+    return BackgroundReply(
+        steps=_steps(job),
+        queued_ns=job.whole("queued"),
+        in_progress_ns=job.whole("in_progress"),
+        ends=cast(JobEnd, job.text("ends", default.ends)),
+        error=job.maybe_text("error"),
+        polls={int(number): POLL_REPLIES[poll.verb](poll) for number in polls.values for poll in [polls.inner(number)]},
+        window_ns=job.whole("window", default.window_ns),
+        expires_ns=job.whole("expires", default.expires_ns),
     )
 
 
-def _connection(e: Entry) -> Reply:
-    return UnreachableReply(how=cast(Unreachable, _text(e, "connection")))
+def _status(e: Entry) -> StatusReply:
+    return StatusReply(
+        status=e.whole("status"),
+        error=e.maybe_text("error"),
+        type=e.maybe_text("type"),
+        code=e.maybe_text("code"),
+        retry_after=e.maybe_text("retry_after"),
+        headers=e.named_texts("headers"),
+        body=e.maybe_text("body"),
+    )
 
 
-REPLIES: Final[Mapping[str, Callable[[Entry], Reply]]] = {
-    "stream": _stream,
+def _connection(e: Entry) -> UnreachableReply:
+    return UnreachableReply(how=cast(Unreachable, e.text("connection")))
+
+
+def _cassette(e: Entry) -> CassetteReply:
+    return CassetteReply(path=e.text("cassette"))
+
+
+POLL_REPLIES: Final[Mapping[str, Callable[[Entry], StatusReply | UnreachableReply]]] = {
     "status": _status,
     "connection": _connection,
 }
+REPLIES: Final[Mapping[str, Callable[[Entry], Reply]]] = {
+    "stream": _stream,
+    "background": _background,
+    **POLL_REPLIES,
+}
+HOST_REPLIES: Final[Mapping[str, Callable[[Entry], HostReply]]] = {"cassette": _cassette, **POLL_REPLIES}
+
+
+def _answer(e: Entry) -> Answer:
+    return Answer(
+        reply=REPLIES[e.verb](e),
+        times=None if e.values.get("times") == "any" else e.whole("times", 1),
+        when=_when(e.inner("when")),
+        after_ns=e.whole("after"),
+        capture=e.named_texts("capture"),
+        chunks=_chunks(e),
+        place=e.place,
+    )
+
+
+def _chunks(e: Entry) -> Chunking | int:
+    if isinstance(e.values.get("chunks"), Entry):
+        return e.inner("chunks").whole("bytes")
+    return cast(Chunking, e.text("chunks", "frame"))
+
+
+def _when(e: Entry) -> When:
+    return When(
+        host=e.maybe_text("host"),
+        path=e.maybe_text("path"),
+        model=e.maybe_text("model"),
+        dialect=e.maybe_text("dialect"),
+        stream=e.maybe_flag("stream"),
+        turn=e.maybe_whole("turn"),
+        contains=e.maybe_text("contains"),
+        conversation=e.maybe_text("conversation"),
+        has_tool_result=e.maybe_flag("has_tool_result"),
+        connection=e.maybe_whole("connection"),
+        retry=e.maybe_whole("retry"),
+    )
 
 
 # -- the scenario ----------------------------------------------------------------------------------
@@ -221,49 +299,62 @@ class Origin:
 
 def build(e: Entry, origin: Origin) -> Scenario:
     """Return the scenario of an entry in which nothing is wrong."""
-    settings = _inner(e, "settings")
+    settings = e.inner("settings")
     return Scenario(
-        title=_text(e, "scenario"),
-        provider=tuple(_answer(answer) for answer in _entries(e, "provider")),
+        title=e.text("scenario"),
+        provider=tuple(_answer(answer) for answer in e.entries("provider")),
         file=origin.file,
         source=origin.source,
         row=origin.row,
-        about=_text(e, "about"),
-        refs=_texts(e, "refs"),
-        tags=_texts(e, "tags"),
-        subject=_text(e, "subject", "agent"),
+        about=e.text("about"),
+        refs=e.texts("refs"),
+        tags=e.texts("tags"),
+        subject=e.text("subject", "agent"),
         settings=settings.values,
         settings_places=settings.places,
         # By time, as the world meets them; messages of one instant keep the order of the file.
-        user=tuple(sorted((_user(says) for says in _entries(e, "user")), key=lambda says: says.at_ns)),
-        tools={name: _tool(name, _inner(_inner(e, "tools"), name)) for name in _inner(e, "tools").values},
-        hosts={name: _host(_inner(_inner(e, "hosts"), name)) for name in _inner(e, "hosts").values},
-        expect=tuple(_expectations(_inner(e, "expect"))),
-        always=tuple(_law(law) for law in _entries(e, "always")),
-        limits=_limits(_inner(e, "limits")),
-        catches=_texts(e, "catches"),
+        user=tuple(sorted((_user(act) for act in e.entries("user")), key=lambda act: act.at_ns)),
+        tools=_tools(e.inner("tools")),
+        hosts=_hosts(e.inner("hosts")),
+        expect=tuple(_expectations(e.inner("expect"))),
+        always=tuple(_law(law) for law in e.entries("always")),
+        limits=_limits(e.inner("limits")),
+        catches=e.texts("catches"),
         subject_place=e.places.get("subject"),
     )
 
 
-def _answer(e: Entry) -> Answer:
-    return Answer(reply=REPLIES[e.verb](e), times=_whole(e, "times", 1), place=e.place)
+def _user(e: Entry) -> UserAct:
+    at_ns = e.whole("at")
+    match e.verb:
+        case "cancels":
+            return UserCancels(at_ns=at_ns, place=e.place)
+        case "leaves":
+            return UserLeaves(at_ns=at_ns, place=e.place)
+        case "note":
+            return UserNote(at_ns=at_ns, text=e.text("note"), place=e.place)
+    return UserSays(at_ns=at_ns, text=e.text("says"), place=e.place)
 
 
-def _host(e: Entry) -> Reply:
-    return REPLIES[e.verb](e)
+def _hosts(e: Entry) -> dict[str, HostReply]:
+    return {name: HOST_REPLIES[host.verb](host) for name in e.values for host in [e.inner(name)]}
 
 
-def _user(e: Entry) -> UserSays:
-    return UserSays(at_ns=_whole(e, "at"), text=_text(e, "says"), place=e.place)
+def _tools(e: Entry) -> dict[str, ToolSpec]:
+    return {name: _tool(name, e.inner(name)) for name in e.values}
 
 
 def _tool(name: str, e: Entry) -> ToolSpec:
     return ToolSpec(
         name=name,
-        takes_ns=_whole(e, "takes"),
+        takes_ns=e.whole("takes"),
         returns=e.values.get("returns", "ok"),
-        raises=_maybe_text(e, "raises"),
+        raises=e.maybe_text("raises"),
+        fails=e.maybe_text("fails"),
+        ignores_cancel=bool(e.maybe_flag("ignores_cancel")),
+        cancel_takes_ns=e.whole("cancel_takes"),
+        blocks=bool(e.maybe_flag("blocks")),
+        side_effect=e.maybe_text("side_effect"),
         place=e.place,
     )
 
@@ -287,7 +378,7 @@ def _law(e: Entry) -> LawUse:
         law=e.verb,
         value=e.values.get("value"),
         off="off" in e.values,
-        because=_text(e, "because"),
+        because=e.text("because"),
         place=e.place,
     )
 
@@ -295,7 +386,7 @@ def _law(e: Entry) -> LawUse:
 def _limits(e: Entry) -> Limits:
     default = Limits()
     return Limits(
-        time_ns=_whole(e, "time", default.time_ns),
-        requests=_whole(e, "requests", default.requests),
-        steps=_whole(e, "steps", default.steps),
+        time_ns=e.whole("time", default.time_ns),
+        requests=e.whole("requests", default.requests),
+        steps=e.whole("steps", default.steps),
     )

@@ -112,6 +112,17 @@ def short(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
+def is_number(node: Scalar) -> bool:
+    """Say whether a scalar is a whole number, which is a key where something is counted and nowhere else."""
+    return isinstance(node.value, int) and not isinstance(node.value, bool)
+
+
+def no_key(node: Node) -> tuple[str, str]:
+    """Say that something cannot be a key, and the way out."""
+    remedy = f'put it in quotes: "{node.text}"' if isinstance(node, Scalar) else ""
+    return f"a key must be text, got {describe(node)}", remedy
+
+
 def make_seq(place: Place, items: tuple[Node, ...]) -> Seq:
     """Return a list node that knows its size and depth."""
     return Seq(place, items, 1 + sum(i.size for i in items), 1 + max((i.depth for i in items), default=0))
@@ -152,6 +163,8 @@ _WORDS: Final[dict[str, bool | None]] = {
 _INT: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# Around a captured name in the model's texts: see ``hole`` of the timeline.
+_MARKS: Final = re.compile("[\ue000\ue001]")
 
 
 def resolve(text: str) -> Atom:
@@ -270,11 +283,10 @@ class _Composer:
         if isinstance(key, Scalar) and key.text == "<<":
             self._problems.add(key.place, "merge keys ('<<') are not part of the language", "write the keys out")
             return False
-        if isinstance(key, Scalar) and isinstance(key.value, str):
+        if isinstance(key, Scalar) and (isinstance(key.value, str) or is_number(key)):
             return True
         if not isinstance(key, Hole):
-            remedy = f'put it in quotes: "{key.text}"' if isinstance(key, Scalar) else ""
-            self._problems.add(key.place, f"a key must be text, got {describe(key)}", remedy)
+            self._problems.add(key.place, *no_key(key))
         return False
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place) -> Node:
@@ -282,6 +294,11 @@ class _Composer:
         if half := _SURROGATE.search(text):
             remedy = "write the character itself, or as \\U and eight digits"
             self._problems.add(place, f"{half[0]!r} is half a character and cannot be sent", remedy)
+        if mark := _MARKS.search(text):
+            # From here on they mean a value that the run brings, so no author may write them.
+            remedy = "leave it out: simkit uses U+E000 and U+E001 itself"
+            self._problems.add(place, f"the character {mark[0]!r} cannot stand in a scenario", remedy)
+            return Hole(place)
         if event.style is not None and event.style != "":
             return Scalar(place, text, text)
         self._refuse_stray_dash(event, place)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from simkit.errors import UsageError
-from simkit.language.builder import Origin, build, check
+from simkit.language.builder import Origin, build
+from simkit.language.entry import Entry
 from simkit.language.nodes import Map, Scalar, compose, describe
 from simkit.language.problems import Problems
 from simkit.language.rows import Row, rows
+from simkit.language.rules import check
 from simkit.language.spec import FORMAT, SCENARIO
-from simkit.language.walker import Entry, Walker
+from simkit.language.walker import Walker
 from simkit.model.scenario import Scenario
 
 # A hundred times the largest scenario that anyone has written, and two seconds of reading.
@@ -36,7 +38,10 @@ def load(path: Path | str, *, laws: Mapping[str, str | None]) -> tuple[Scenario,
 
 
 def loads(text: str, file: str, *, laws: Mapping[str, str | None]) -> tuple[Scenario, ...]:
-    """Return the scenarios of a text that places and errors call ``file``. Raises ``ScenarioError``."""
+    """Return the scenarios of a text that places and errors call ``file``. Raises ``ScenarioError``.
+
+    Files that the text names are looked for from the folder of ``file``.
+    """
     text = text.removeprefix("\ufeff")
     problems = Problems(file, text)
     root = _root(text, problems)

@@ -4,13 +4,16 @@ The idea: filling happens on the tree and not on the text, so every value keeps 
 exactly ``${name}`` keeps its type, and no value can change the structure around it. The constraint: the
 result stays within the same bounds as the file, however variables are stacked. A template language was
 refused: a scenario that computes needs tests of its own.
+
+A name that an answer captures is no variable: only the run knows its value. It may be used in the answers, where it
+becomes a hole in the text that the provider fills; where else it is used, nobody would ever fill it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import Final
@@ -31,7 +34,7 @@ from simkit.language.nodes import (
     short,
 )
 from simkit.language.problems import Problems
-from simkit.model.timeline import Place
+from simkit.model.timeline import Place, hole, holes
 
 # A pytest session of more cases from one file is a mistake in the matrix.
 ROWS_MAX: Final = 1000
@@ -45,6 +48,16 @@ _NAME_MAX: Final = 40
 # An escaped opening, a variable, or an opening that is neither.
 _MARK: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 _REMEDY: Final = "declare it under vars or matrix, or write $${ for a plain ${"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """What ``${name}`` can mean at one place of the file, and what to say of a name that means nothing there."""
+
+    known: Mapping[str, Node]
+    captured: Mapping[str, Scalar] = field(default_factory=dict)
+    in_answers: bool = False
+    remedy: str = _REMEDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ def _columns(root: Map, problems: Problems) -> dict[str, tuple[Node, ...]]:
     matrix = root.get("matrix")
     if not isinstance(matrix, Map):
         return {}
-    filling = _Filling({}, problems, "the matrix holds plain values")
+    filling = _Filling(_Names(known={}, remedy="the matrix holds plain values"), problems)
     columns: dict[str, tuple[Node, ...]] = {}
     for key, value in matrix.entries:
         items = value.items if isinstance(value, Seq) else ()
@@ -113,31 +126,68 @@ def _slug(value: Node) -> str:
 
 def _fill_root(root: Map, row: Mapping[str, Node], problems: Problems) -> Map:
     """Fill everything but the matrix, whose values are the row."""
-    known = dict(row)
-    ready = {"matrix": root.get("matrix"), "vars": _fill_vars(root.get("vars"), known, problems)}
-    filling = _Filling(known, problems)
-    entries = [(key, ready.get(key.text) or filling.node(value)) for key, value in root.entries]
+    known, captured = dict(row), _captured(root)
+    ready = {"matrix": root.get("matrix"), "vars": _fill_vars(root.get("vars"), known, captured, problems)}
+    _refuse_twice_named(captured, known, problems)
+    names = _Names(known=known, captured=captured)
+    filling, answers = _Filling(names, problems), _Filling(replace(names, in_answers=True), problems)
+    entries = [
+        (key, ready.get(key.text) or (answers if key.text == "provider" else filling).node(value))
+        for key, value in root.entries
+    ]
     return make_map(root.place, entries, problems)
 
 
-def _fill_vars(declared: Node | None, known: dict[str, Node], problems: Problems) -> Node | None:
+def _fill_vars(
+    declared: Node | None, known: dict[str, Node], captured: Mapping[str, Scalar], problems: Problems
+) -> Node | None:
     """Return the variables filled, each from what stands above it, and add them to ``known``."""
     if not isinstance(declared, Map):
         return declared
+    remedy = "a variable can use the row and the variables above it"
     for key, value in declared.entries:
         if key.text in known:
             text = f"{key.text!r} is a variable and a column of the matrix"
             problems.add(key.place, text, "rename one of them")
-        known[key.text] = _Filling(known, problems, "a variable can use the row and the variables above it").node(value)
+        names = _Names(known=known, captured=captured, remedy=remedy)
+        known[key.text] = _Filling(names, problems).node(value)
     return replace(declared, entries=tuple((key, known[key.text]) for key, _ in declared.entries))
 
 
-class _Filling:
-    """Fills one tree from the known values, and stops when what it makes grows past the bound."""
+# -- captured names --------------------------------------------------------------------------------
+def _captured(root: Map) -> dict[str, Scalar]:
+    """Return the names that the answers capture, each where it first stands; answers may come from variables."""
+    declared = root.get("vars")
+    variables = {key.text: value for key, value in declared.entries} if isinstance(declared, Map) else {}
+    answers = _follow(root.get("provider"), variables)
+    items = [_follow(item, variables) for item in answers.items] if isinstance(answers, Seq) else []
+    maps = [_follow(item.get("capture"), variables) for item in items if isinstance(item, Map)]
+    keys = [key for captures in maps if isinstance(captures, Map) for key, _ in captures.entries]
+    return {key.text: key for key in reversed(keys)}
 
-    def __init__(self, known: Mapping[str, Node], problems: Problems, remedy: str = _REMEDY) -> None:
-        self._known = known
-        self._remedy = remedy
+
+def _follow(node: Node | None, variables: Mapping[str, Node]) -> Node | None:
+    """Return what a node stands for that is exactly ``${name}``."""
+    for _ in variables:  # no chain of variables is longer
+        whole = _MARK.fullmatch(node.text) if isinstance(node, Scalar) else None
+        if whole is None or whole[1] not in variables:
+            break
+        node = variables[whole[1]]
+    return node
+
+
+def _refuse_twice_named(captured: Mapping[str, Scalar], known: Mapping[str, Node], problems: Problems) -> None:
+    for name, key in captured.items():
+        if name in known:
+            text = f"{name!r} is captured here, and is declared under vars or matrix as well"
+            problems.add(key.place, text, "rename one of them")
+
+
+class _Filling:
+    """Fills one tree with what names mean there, and stops when what it makes grows past the bound."""
+
+    def __init__(self, names: _Names, problems: Problems) -> None:
+        self._names = names
         self._problems = problems
         self._made = 0
 
@@ -156,6 +206,12 @@ class _Filling:
 
     def _key(self, key: Scalar) -> Scalar | None:
         filled = self._scalar(key)
+        if filled is key:
+            return key
+        if isinstance(filled, Scalar) and (names := holes(filled.text)):
+            text = f"${{{names[0]}}} is captured while the run goes on, and cannot stand in a key"
+            self._problems.add(key.place, text, "write the key out")
+            return None
         if isinstance(filled, Scalar):
             return replace(filled, value=filled.text)
         if not isinstance(filled, Hole):
@@ -197,11 +253,21 @@ class _Filling:
         return value.text if isinstance(value, Scalar) else None
 
     def _value(self, name: str, place: Place) -> Node:
-        if name in self._known:
-            return self._known[name]
-        guess = nearest(name, self._known).removeprefix(" - ")
-        remedy = guess if guess.startswith("did") else self._remedy
+        names = self._names
+        if name in names.known:
+            return names.known[name]
+        if name in names.captured:
+            return self._captured_value(name, place)
+        guess = nearest(name, [*names.known, *(names.captured if names.in_answers else ())]).removeprefix(" - ")
+        remedy = guess if guess.startswith("did") else names.remedy
         self._problems.add(place, f"${{{name}}} is not declared", remedy)
+        return Hole(place)
+
+    def _captured_value(self, name: str, place: Place) -> Node:
+        if self._names.in_answers:
+            return Scalar(place, hole(name), hole(name))
+        text = f"${{{name}}} is captured while the run goes on, so only the provider knows it"
+        self._problems.add(place, text, "use it in the texts of an answer")
         return Hole(place)
 
 

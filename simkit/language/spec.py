@@ -4,244 +4,173 @@ The idea: a key exists when it stands in this table and in no other way; the wal
 editor schema and the reference page are drawn from it, so the three cannot disagree. The constraint: the
 table is data and runs nothing, and every key says in one sentence what it means. A class for each key with
 its own parsing code was refused: nobody could draw a page from it.
-
-A shape says what a value looks like:
-
-    Text Count Span Choice     a scalar: words, a number, a duration, one of a list of words
-    RetryAfter Nothing         a scalar with a meaning of its own
-    Data Json                  anything that YAML can write; JSON text, or a mapping that becomes JSON text
-    ListOf Names               a list of one shape; a mapping from free names to one shape
-    Record                     a mapping with a closed set of keys, maybe with exactly one verb among them
-    Fact LawItem               what a finished run is compared with; a law, with its parameter or switched off
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, get_args
 
-from simkit.model.timeline import FinishReason, HangUp, Unreachable
+from simkit.language.shapes import (
+    Choice,
+    Count,
+    Data,
+    Either,
+    Fact,
+    File,
+    Flag,
+    Json,
+    Key,
+    LawItem,
+    ListOf,
+    Names,
+    Nothing,
+    Pattern,
+    Plain,
+    Record,
+    RetryAfter,
+    Shape,
+    Span,
+    Text,
+    Verb,
+)
+from simkit.model.timeline import (
+    Chunking,
+    ChunkKind,
+    Damage,
+    ErrorForm,
+    FinishReason,
+    HangUp,
+    JobEnd,
+    Unreachable,
+)
 
 # The version of the format that this table describes.
 FORMAT: Final = 1
 
 
-# -- shapes ----------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """Text. ``pattern`` must match the whole of it; ``numbers`` lets a bare number stand for its digits."""
-
-    called: str = "text"
-    pattern: str = ""
-    numbers: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
-    """A whole number within bounds; ``most`` None means without one."""
-
-    least: int = 0
-    most: int | None = None
-
-    @property
-    def called(self) -> str:
-        """The bounds in words."""
-        if self.least == self.most:
-            return f"the number {self.least}"
-        return f"a whole number from {self.least}" + ("" if self.most is None else f" to {self.most}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A duration: text with a unit, read as nanoseconds; ``forever`` and ``zero`` say what else may stand."""
-
-    forever: bool = False
-    zero: bool = True
-    called: str = "a duration"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One word of a closed list."""
-
-    words: tuple[str, ...]
-
-    @property
-    def called(self) -> str:
-        """The words."""
-        return f"one of {', '.join(self.words)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryAfter:
-    """The text of a ``retry-after`` header; a duration is written as its seconds."""
-
-    called: str = "a duration or the text of the header"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nothing:
-    """The key says it all: no value, or ``true``."""
-
-    called: str = "no value"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plain:
-    """One scalar of any type, kept as it is: a value that can name a matrix row."""
-
-    called: str = "text, a number, true or false"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
-    """Anything that YAML can write, kept as it is."""
-
-    called: str = "a value"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Json:
-    """JSON text as a model writes it, taken as it is (it may be cut short); a mapping becomes JSON text."""
-
-    called: str = "JSON text or a mapping"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOf:
-    """A list of one shape."""
-
-    item: Shape
-    least: int = 0
-    called: str = "a list"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """A mapping from names that the author chooses to one shape."""
-
-    item: Shape
-    name: Text = Text(called="a name", pattern=r".+")
-    called: str = "a mapping"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """One key of a record: its shape, its sentence, whether it is required, and what holds without it."""
-
-    name: str
-    shape: Shape
-    says: str
-    required: bool = False
-    default: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
-    """A key of which a record has exactly one, and the keys that may stand beside it."""
-
-    key: Key
-    extras: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """A mapping with a closed set of keys: ``keys`` always, and one of ``verbs`` where there are any.
-
-    Of the keys in one group of ``either``, at most one may be there.
-    """
-
-    called: str
-    keys: tuple[Key, ...] = ()
-    verbs: tuple[Verb, ...] = ()
-    either: tuple[tuple[str, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """A value of a finished run: exact, or one operator. With ``op`` it is a plain value, compared so."""
-
-    of: Text | Count | Span
-    op: str = ""
-
-    @property
-    def called(self) -> str:
-        """What the fact itself is."""
-        return self.of.called
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LawItem:
-    """A law by name, ``{law: value}``, or ``{off: law, because: text}``. The caller says which laws exist."""
-
-    called: str = "a law"
-
-
-Shape = (
-    Text | Count | Span | Choice | RetryAfter | Nothing | Plain | Data | Json | ListOf | Names | Record | Fact | LawItem
-)
-
-
-# -- operators -------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
-    """A word that compares a fact. ``operand`` is how many values of the fact's own shape it takes.
-
-    ``operand`` is ``one``, ``two``, ``some`` or ``pattern``; ``numbers`` and ``texts`` say where it fits.
-    """
-
-    name: str
-    says: str
-    operand: str = "one"
-    numbers: bool = True
-    texts: bool = True
-
-
-OPERATORS: Final = (
-    Operator(name="at_most", says="The value is this or less.", texts=False),
-    Operator(name="at_least", says="The value is this or more.", texts=False),
-    Operator(name="between", says="The value lies between these two, ends included.", operand="two", texts=False),
-    Operator(name="contains", says="The text holds this text, letter by letter.", numbers=False),
-    Operator(
-        name="matches",
-        says="This Python regular expression is found in the text.",
-        operand="pattern",
-        numbers=False,
-    ),
-    Operator(name="one_of", says="The value is one of these.", operand="some"),
-    Operator(name="not", says="The value is anything but this."),
-)
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_VARIABLE: Final = Text(called="the name of a variable (letters, digits and _)", pattern=_NAME)
+_CAPTURED: Final = Text(called="a name for what is captured (letters, digits and _)", pattern=_NAME)
 
 # What a law's parameter looks like, by the kind that the law publishes.
 PARAMETERS: Final[dict[str, Shape]] = {"duration": Span(), "count": Count()}
 
 
 # -- steps -----------------------------------------------------------------------------------------
+# What the model or its provider says: a value that only the run knows may stand in it.
+_SAID: Final = Text(captured=True)
+
 _INDEX: Final = Key(
     name="index",
-    shape=Count(most=127),
-    says="Which of several parallel calls is meant, counted from 0.",
+    shape=Count(most=127, word="none"),
+    says="Which of several parallel calls is meant, counted from 0; none leaves the index out on the wire.",
+)
+_PIECES: Final = Key(
+    name="pieces",
+    shape=Count(least=1),
+    says="In how many frames of about equal length the text is sent.",
+    default="1",
+)
+
+_KEEPALIVE: Final = Record(
+    called="a keepalive",
+    keys=(
+        Key(name="every", shape=Span(zero=False), says="The time from one comment to the next.", required=True),
+        Key(name="for", shape=Span(forever=True), says="How long the comments go on.", required=True),
+    ),
+)
+
+_USAGE: Final = Record(
+    called="a usage",
+    keys=(
+        Key(name="input", shape=Count(), says="Tokens of the request.", required=True),
+        Key(name="output", shape=Count(), says="Tokens of the answer.", required=True),
+        Key(name="cached", shape=Count(), says="Tokens of the request that came from a cache.", default="0"),
+        Key(name="thinking", shape=Count(), says="Tokens that the model spent on thinking.", default="0"),
+    ),
+)
+
+_SPACE: Final = r"[ \t\n]*"
+_LETTER: Final = rf"[A-Za-z0-9+/]{_SPACE}"
+
+_BYTES: Final = Record(
+    called="bytes in hex or base64",
+    verbs=(
+        Verb(
+            key=Key(
+                name="hex",
+                shape=Text(
+                    called="bytes in hex, such as ff fe",
+                    pattern=rf"{_SPACE}(?:[0-9A-Fa-f]{{2}}{_SPACE})*",
+                    numbers=True,
+                ),
+                says="The bytes, two hexadecimal digits for each, with spaces where they help.",
+            )
+        ),
+        Verb(
+            key=Key(
+                name="base64",
+                # Groups of four letters, the last one perhaps filled up.
+                shape=Text(
+                    called="bytes in base64",
+                    pattern=rf"{_SPACE}(?:(?:{_LETTER}){{4}})*"
+                    rf"(?:(?:{_LETTER}){{2}}(?:={_SPACE}){{2}}|(?:{_LETTER}){{3}}={_SPACE})?",
+                    numbers=True,
+                ),
+                says="The bytes in base64.",
+            )
+        ),
+    ),
 )
 
 STEP: Final = Record(
     called="a step",
     verbs=(
-        Verb(key=Key(name="say", shape=Text(), says="The model says a piece of visible text.")),
         Verb(
-            key=Key(name="call", shape=Text(pattern=r"(?s).+"), says="The model begins a call of this tool."),
+            key=Key(name="say", shape=_SAID, says="The model says a piece of visible text."),
+            extras=(_PIECES,),
+        ),
+        Verb(
+            key=Key(name="think", shape=_SAID, says="The model thinks: text that is no part of its answer."),
+            extras=(
+                _PIECES,
+                Key(
+                    name="signature",
+                    shape=_SAID,
+                    says="What the provider signs the thought with, and wants back unchanged.",
+                ),
+            ),
+        ),
+        Verb(key=Key(name="refuse", shape=_SAID, says="The model declines, in these words.")),
+        Verb(
+            key=Key(
+                name="call", shape=Text(pattern=r"(?s).+", captured=True), says="The model begins a call of this tool."
+            ),
             extras=(
                 Key(
                     name="args",
                     shape=Json(),
                     says="The arguments: a mapping, or JSON text that may be cut short on purpose.",
                 ),
-                Key(name="id", shape=Text(), says="The id of the call.", default="made by the dialect"),
+                Key(name="id", shape=_SAID, says="The id of the call.", default="made by the dialect"),
                 _INDEX,
             ),
         ),
         Verb(
             key=Key(name="args", shape=Json(), says="The next piece of the arguments of an open call."),
+            extras=(_INDEX, _PIECES),
+        ),
+        Verb(
+            key=Key(name="name", shape=_SAID, says="The next piece of the name of an open call."),
             extras=(_INDEX,),
+        ),
+        Verb(
+            key=Key(
+                name="chunk",
+                shape=Choice(words=get_args(ChunkKind)),
+                says="A frame that carries nothing: empty has no choices and null has null in their place, blank is a "
+                "field without a value, comment a comment, meta an event type without data.",
+            )
         ),
         Verb(key=Key(name="wait", shape=Span(), says="An ordinary pause before the next step.")),
         Verb(
@@ -261,52 +190,83 @@ STEP: Final = Record(
         Verb(
             key=Key(
                 name="keepalive",
-                shape=Record(
-                    called="a keepalive",
-                    keys=(
-                        Key(
-                            name="every",
-                            shape=Span(zero=False),
-                            says="The time from one comment to the next.",
-                            required=True,
-                        ),
-                        Key(
-                            name="for",
-                            shape=Span(forever=True),
-                            says="How long the comments go on.",
-                            required=True,
-                        ),
-                    ),
-                ),
-                says="Comments of the stream's own protocol: bytes on the wire that are no progress.",
+                shape=_KEEPALIVE,
+                says="What the API sends to keep a silent stream open: bytes on the wire that are no progress.",
             )
         ),
-        Verb(
-            key=Key(
-                name="usage",
-                shape=Record(
-                    called="a usage",
-                    keys=(
-                        Key(name="input", shape=Count(), says="Tokens of the request.", required=True),
-                        Key(name="output", shape=Count(), says="Tokens of the answer.", required=True),
-                    ),
-                ),
-                says="The token counts that the provider reports for this answer.",
-            )
-        ),
+        Verb(key=Key(name="usage", shape=_USAGE, says="The token counts that the provider reports for this answer.")),
         Verb(
             key=Key(
                 name="finish",
                 shape=Choice(words=get_args(FinishReason)),
                 says="The model's turn is over, for this reason; the closing marker follows by itself.",
-            )
+            ),
+            extras=(
+                Key(
+                    name="wire",
+                    shape=Text(),
+                    says="The word that is sent for the reason.",
+                    default="the dialect's own word",
+                ),
+            ),
         ),
         Verb(key=Key(name="done", shape=Nothing(), says="The wire's closing marker alone, without a finish reason.")),
+        Verb(
+            key=Key(
+                name="error",
+                shape=_SAID,
+                says="The provider fails in the middle of a stream that began well, with this message.",
+            ),
+            extras=(
+                Key(
+                    name="type",
+                    shape=Text(),
+                    says="The type that the API gives the error.",
+                    default="the dialect's usual one",
+                ),
+                Key(
+                    name="code",
+                    shape=Text(numbers=True),
+                    says="The code that the API gives the error.",
+                    default="the dialect's usual one",
+                ),
+                Key(
+                    name="form",
+                    shape=Choice(words=get_args(ErrorForm)),
+                    says="How the Responses API tells it: an error event, one with the error nested inside, or a "
+                    "failed response.",
+                    default="event",
+                ),
+            ),
+        ),
         Verb(
             key=Key(
                 name="disconnect",
                 shape=Choice(words=get_args(HangUp)),
                 says="The connection ends: eof ends the body properly, cut ends inside it, reset is an RST.",
+            )
+        ),
+        Verb(
+            key=Key(
+                name="garble",
+                shape=Choice(words=get_args(Damage)),
+                says="The next frame arrives damaged: json breaks off inside, text is no JSON, utf8 holds a bad byte, "
+                "unended lacks its closing blank line.",
+            )
+        ),
+        Verb(
+            key=Key(
+                name="raw",
+                shape=Either(scalar=_SAID, mapping=_BYTES),
+                says="Bytes of the body as they are: text is sent as UTF-8.",
+            )
+        ),
+        Verb(
+            key=Key(
+                name="repeat",
+                # Enough for every gateway that was ever seen to stutter, and no bomb.
+                shape=Count(least=1, most=10_000),
+                says="The frame before arrives this many times more.",
             )
         ),
     ),
@@ -323,22 +283,45 @@ _HEADERS: Final = Names(
     ),
 )
 
-_STATUS: Final = Verb(
-    key=Key(
-        name="status",
-        shape=Count(least=200, most=599),
-        says="An HTTP status with the body that the real API sends for it.",
-    ),
-    extras=(
-        Key(name="error", shape=Text(), says="The message inside the API's own error body."),
-        Key(
-            name="retry_after",
-            shape=RetryAfter(),
-            says="The retry-after header: a duration (7s is sent as 7), or the header's text as it is.",
+# What needs a request and its response, so it does not go with a failed connection.
+_HEARD: Final = (
+    Key(
+        name="chunks",
+        shape=Either(
+            scalar=Choice(words=get_args(Chunking)),
+            mapping=Record(
+                called="a size such as {bytes: 7}",
+                keys=(Key(name="bytes", shape=Count(least=1), says="The size of each chunk in bytes.", required=True),),
+            ),
         ),
-        Key(name="headers", shape=_HEADERS, says="Further headers of the response."),
-        Key(name="body", shape=Text(), says="The body, instead of the API's own."),
+        says="How the body is cut: at frames, where time passes (burst), at every byte, not at all (whole), or at "
+        "every so many bytes.",
+        default="frame",
     ),
+    Key(
+        name="capture",
+        shape=Names(item=Pattern(), name=_CAPTURED),
+        says="A Python regular expression for each name, looked for in the request: what it finds (the first "
+        "group, where it has one) is ${name} in the texts of this answer and of later ones.",
+    ),
+)
+
+_STATUS: Final = Key(
+    name="status",
+    shape=Count(least=200, most=599),
+    says="An HTTP status with the body that the real API sends for it.",
+)
+_STATUS_EXTRAS: Final = (
+    Key(name="error", shape=_SAID, says="The message inside the API's own error body."),
+    Key(name="type", shape=Text(), says="The type inside that body.", default="the API's own for the status"),
+    Key(name="code", shape=Text(), says="The code inside that body.", default="the API's own for the status"),
+    Key(
+        name="retry_after",
+        shape=RetryAfter(),
+        says="The retry-after header: a duration (7s is sent as 7), or the header's text as it is.",
+    ),
+    Key(name="headers", shape=_HEADERS, says="Further headers of the response."),
+    Key(name="body", shape=_SAID, says="The body, instead of the API's own."),
 )
 
 _CONNECTION: Final = Verb(
@@ -349,14 +332,101 @@ _CONNECTION: Final = Verb(
     )
 )
 
+BACKGROUND: Final = Record(
+    called="a background job",
+    keys=(
+        Key(name="queued", shape=Span(forever=True), says="How long the job waits before it starts.", default="0s"),
+        Key(
+            name="in_progress",
+            shape=Span(forever=True),
+            says="How long the job runs at least; its steps may take it longer.",
+            default="0s",
+        ),
+        Key(name="ends", shape=Choice(words=get_args(JobEnd)), says="How the job ends.", default="completed"),
+        Key(name="error", shape=_SAID, says="Why the job failed, in the words of the API."),
+        Key(
+            name="expires",
+            shape=Span(forever=True),
+            says="How long after its creation the API still knows the job.",
+            default="10m",
+        ),
+        Key(
+            name="window",
+            shape=Span(forever=True),
+            says="How long after its creation the job can still be streamed.",
+            default="5m",
+        ),
+        Key(
+            name="polls",
+            shape=Names(
+                item=Record(
+                    called="the answer to a poll",
+                    verbs=(Verb(key=_STATUS, extras=_STATUS_EXTRAS), _CONNECTION),
+                ),
+                name=Text(called="the number of a poll, from 1", pattern=r"[1-9][0-9]{0,5}", numbers=True),
+            ),
+            says="What single retrievals of the job get instead of its state, by their number: 1 is the first.",
+        ),
+        Key(
+            name="stream",
+            shape=ListOf(item=STEP),
+            says="The steps of the answer, played from the start of in_progress whether or not somebody watches.",
+        ),
+    ),
+)
+
+_ANY_TEXT: Final = "* in it stands for any text"
+
+WHEN: Final = Record(
+    called="the conditions of when",
+    keys=(
+        Key(name="host", shape=Text(), says=f"The host that is asked; {_ANY_TEXT}."),
+        Key(name="path", shape=Text(), says=f"The path of the request, without the query; {_ANY_TEXT}."),
+        Key(name="model", shape=Text(), says=f"The model that is asked for; {_ANY_TEXT}."),
+        Key(name="dialect", shape=Text(), says=f"The wire that the request speaks, by its name; {_ANY_TEXT}."),
+        Key(name="stream", shape=Flag(), says="Whether the request asks for a stream."),
+        Key(name="turn", shape=Count(), says="How many messages of the user the request holds."),
+        Key(name="contains", shape=Text(), says="The last message holds this text, letter by letter."),
+        Key(
+            name="conversation",
+            shape=Text(),
+            says="The first message of the user holds this text, which tells one conversation from another.",
+        ),
+        Key(
+            name="has_tool_result",
+            shape=Flag(),
+            says="Whether the request brings a tool result since the model last spoke.",
+        ),
+        Key(
+            name="connection",
+            shape=Count(least=1),
+            says="Which connection to the provider the request comes on, counted from 1.",
+        ),
+        Key(name="retry", shape=Count(), says="Which retry it is by the SDK's own count; 0 is the first attempt."),
+    ),
+)
+
 ANSWER: Final = Record(
     called="an answer",
     keys=(
         Key(
             name="times",
-            shape=Count(least=1),
-            says="How many requests in a row get this answer.",
+            shape=Count(least=1, word="any"),
+            says="How many requests get this answer; any means every one that fits.",
             default="1",
+        ),
+        Key(
+            name="when",
+            shape=WHEN,
+            says="Which requests this answer is for: everything written here must fit.",
+            default="every request",
+        ),
+        Key(
+            name="after",
+            shape=Span(forever=True),
+            says="How long the headers of the response take to come; a connection that fails breaks so long after the "
+            "request.",
+            default="0s",
         ),
     ),
     verbs=(
@@ -364,15 +434,46 @@ ANSWER: Final = Record(
             key=Key(
                 name="stream",
                 shape=ListOf(item=STEP),
-                says="Status 200 and these steps; without finish, done or disconnect it stays open.",
-            )
+                says="Status 200 and these steps; without finish, done, error or disconnect it stays open.",
+            ),
+            extras=(
+                Key(name="headers", shape=_HEADERS, says="Headers of the response, instead of the API's own."),
+                Key(
+                    name="gzip",
+                    shape=Flag(),
+                    says="Whether the body is compressed, flushed at every chunk.",
+                    default="false",
+                ),
+                *_HEARD,
+            ),
         ),
-        _STATUS,
+        Verb(
+            key=Key(
+                name="background",
+                shape=BACKGROUND,
+                says="A job that runs on without its client, to be polled, streamed, resumed and cancelled.",
+            ),
+            extras=_HEARD,
+        ),
+        Verb(key=_STATUS, extras=(*_STATUS_EXTRAS, *_HEARD)),
         _CONNECTION,
     ),
 )
 
-HOST: Final = Record(called="a host", verbs=(_STATUS, _CONNECTION))
+HOST: Final = Record(
+    called="a host",
+    verbs=(
+        Verb(
+            key=Key(
+                name="cassette",
+                shape=File(called="the path of a cassette"),
+                says="A vcr cassette that the host plays, by its path from the folder of the scenario.",
+            )
+        ),
+        Verb(key=_STATUS, extras=_STATUS_EXTRAS),
+        _CONNECTION,
+    ),
+)
 
 # -- the rest of the world -------------------------------------------------------------------------
 USER: Final = Record(
@@ -384,7 +485,12 @@ USER: Final = Record(
             says="The virtual instant, counted from the start of the run.",
             default="0s",
         ),
-        Key(name="says", shape=Text(), says="The message.", required=True),
+    ),
+    verbs=(
+        Verb(key=Key(name="says", shape=Text(), says="The user sends this message.")),
+        Verb(key=Key(name="cancels", shape=Nothing(), says="The user stops what is going on, and stays.")),
+        Verb(key=Key(name="leaves", shape=Nothing(), says="The user stops what is going on and says nothing more.")),
+        Verb(key=Key(name="note", shape=Text(), says="A mark in the report, which the subject never hears of.")),
     ),
 )
 
@@ -397,8 +503,37 @@ TOOL: Final = Record(
         Key(name="takes", shape=Span(forever=True), says="How long a run takes in virtual time.", default="0s"),
         Key(name="returns", shape=Data(), says="What a run gives back.", default="ok"),
         Key(name="raises", shape=Text(), says="The text of the error that a run ends with."),
+        Key(name="fails", shape=Text(), says="The text of a result that says of itself that it is a failure."),
+        Key(
+            name="ignores_cancel",
+            shape=Flag(),
+            says="A cancellation is swallowed, and the run goes on to its end.",
+            default="false",
+        ),
+        Key(
+            name="cancel_takes",
+            shape=Span(),
+            says="How long a run cleans up before it obeys a cancellation.",
+            default="0s",
+        ),
+        Key(
+            name="blocks",
+            shape=Flag(),
+            says="The tool is a blocking function: called in an event loop, it stops the loop while it runs.",
+            default="false",
+        ),
+        Key(
+            name="side_effect",
+            shape=Text(),
+            says="What a run has done to the world when its work is over; it stands in the trace.",
+        ),
     ),
-    either=(("returns", "raises"),),
+    either=(
+        ("returns", "raises", "fails"),
+        ("ignores_cancel", "cancel_takes"),
+        ("blocks", "ignores_cancel"),
+        ("blocks", "cancel_takes"),
+    ),
 )
 
 EXPECT: Final = Record(
@@ -489,8 +624,6 @@ OFF: Final = Record(
         ),
     ),
 )
-
-_VARIABLE: Final = Text(called="the name of a variable (letters, digits and _)", pattern=r"[A-Za-z_][A-Za-z0-9_]*")
 
 SCENARIO: Final = Record(
     called="a scenario",

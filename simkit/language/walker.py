@@ -9,23 +9,27 @@ lines, and says of a misspelt verb that it fits none of twelve alternatives.
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, assert_never
 
 from simkit.extensions import nearest
-from simkit.language.nodes import Hole, Map, Node, Scalar, Seq, describe, short
+from simkit.language.entry import Entry
+from simkit.language.nodes import Hole, Map, Node, Scalar, Seq, describe, is_number, no_key, short
 from simkit.language.problems import Problems
-from simkit.language.spec import (
-    OFF,
+from simkit.language.remedies import BETWEEN, DURATIONS, guess_duration, homes_of, how_to_write, joined, spaced
+from simkit.language.shapes import (
     OPERATORS,
-    PARAMETERS,
     Choice,
     Count,
     Data,
+    Either,
     Fact,
+    File,
+    Flag,
     Json,
     Key,
     LawItem,
@@ -33,6 +37,7 @@ from simkit.language.spec import (
     Names,
     Nothing,
     Operator,
+    Pattern,
     Plain,
     Record,
     RetryAfter,
@@ -41,9 +46,10 @@ from simkit.language.spec import (
     Text,
     Verb,
 )
+from simkit.language.spec import OFF, PARAMETERS
 from simkit.model.duration import FOREVER, NS_PER_S, parse_duration
 from simkit.model.scenario import Matcher
-from simkit.model.timeline import Place
+from simkit.model.timeline import holes
 
 
 class Bad:
@@ -51,16 +57,6 @@ class Bad:
 
 
 BAD: Final = Bad()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A mapping that was read: values by key, and where each key stands. ``verb`` is its verb, or the law."""
-
-    place: Place
-    values: Mapping[str, object]
-    places: Mapping[str, Place] = field(default_factory=dict)
-    verb: str = ""
 
 
 class Walker:
@@ -74,6 +70,11 @@ class Walker:
         """Return the value of this shape, or ``BAD``."""
         if isinstance(node, Hole):
             return BAD
+        if isinstance(node, Scalar) and (names := holes(node.text)) and not _takes_captured(shape):
+            text = f"${{{names[0]}}} is captured while the run goes on, and cannot stand here"
+            return self._wrong(
+                node, text, "it can stand in the texts of an answer: what its steps say or call, an error, a body"
+            )
         match shape:
             case Text():
                 return self._text(node, shape)
@@ -89,8 +90,14 @@ class Walker:
                 return self._nothing(node, shape)
             case Plain():
                 return self._plain(node, shape)
+            case Flag():
+                return self._flag(node, shape)
+            case Pattern():
+                return self._pattern(node, shape)
+            case File():
+                return self._file(node, shape)
             case Data():
-                return data(node)
+                return self._data(node)
             case Json():
                 return self._json(node, shape)
             case ListOf():
@@ -99,6 +106,8 @@ class Walker:
                 return self._names(node, shape)
             case Record():
                 return self._record(node, shape)
+            case Either():
+                return self._either(node, shape)
             case Fact():
                 return self._fact(node, shape)
             case LawItem():
@@ -129,6 +138,8 @@ class Walker:
         return node.text
 
     def _count(self, node: Node, shape: Count) -> object:
+        if shape.word and isinstance(node, Scalar) and node.value == shape.word:
+            return shape.word
         if not isinstance(node, Scalar) or not isinstance(node.value, int) or isinstance(node.value, bool):
             quoted = isinstance(node, Scalar) and node.text.isdecimal()
             return self._expected(node, shape.called, "leave the quotes out" if quoted else "")
@@ -138,14 +149,14 @@ class Walker:
 
     def _span(self, node: Node, shape: Span) -> object:
         if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
-            return self._expected(node, shape.called, _DURATIONS)
+            return self._expected(node, shape.called, DURATIONS)
         try:
             if not isinstance(node.value, str):
                 raise ValueError(f"{node.text} is not a duration")
             ns = parse_duration(node.text)
         except ValueError:
             written = short(node.text) if isinstance(node.value, str) else node.text
-            return self._wrong(node, f"{written} is not a duration", _guess_duration(node.text))
+            return self._wrong(node, f"{written} is not a duration", guess_duration(node.text))
         if ns >= FOREVER and not shape.forever:
             return self._wrong(node, f"{short(node.text)} is too long here", "write a duration that ends")
         if ns == 0 and not shape.zero:
@@ -153,6 +164,8 @@ class Walker:
         return ns
 
     def _choice(self, node: Node, shape: Choice) -> object:
+        if isinstance(node, Scalar) and node.value is None and node.text in shape.words:
+            return node.text
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             return self._expected(node, shape.called)
         if node.text not in shape.words:
@@ -162,9 +175,37 @@ class Walker:
             return self._wrong(node, f"{short(node.text)} is not {shape.called}", remedy)
         return node.text
 
+    def _flag(self, node: Node, shape: Flag) -> object:
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        return self._expected(node, shape.called)
+
+    def _file(self, node: Node, shape: File) -> object:
+        name = self.read(node, Text(called=shape.called, pattern=r"(?s).+"))
+        if not isinstance(name, str):
+            return name
+        path = (Path(self._problems.file).parent / name).as_posix()
+        # Not a method of Path: those raise for names that no file system takes.
+        if not os.path.isfile(path):
+            return self._wrong(node, f"there is no file {path!r}", "a path starts at the folder of the scenario")
+        return path
+
+    def _pattern(self, node: Node, shape: Pattern) -> object:
+        text = self.read(node, Text(called=shape.called))
+        if not isinstance(text, str):
+            return text
+        try:
+            with warnings.catch_warnings():
+                # A pattern that Python only warns about means something else in its next version.
+                warnings.simplefilter("error")
+                re.compile(text)
+        except (re.error, Warning, RecursionError, OverflowError) as error:
+            return self._wrong(node, f"{short(text)} is not a regular expression: {error}")
+        return text
+
     def _retry_after(self, node: Node, shape: RetryAfter) -> object:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            remedy = _guess_duration(node.text) if isinstance(node, Scalar) else ""
+            remedy = guess_duration(node.text) if isinstance(node, Scalar) else ""
             return self._expected(node, shape.called, remedy)
         try:
             ns = parse_duration(node.text)
@@ -183,9 +224,30 @@ class Walker:
             return self._expected(node, shape.called)
         return node.value
 
+    def _data(self, node: Node) -> object:
+        """Return the node as plain Python data, after a look at its keys."""
+        match node:
+            case Scalar():
+                return node.value
+            case Seq():
+                return [self._data(item) for item in node.items]
+            case Map():
+                return {key.text: self._data(value) for key, value in node.entries if self._is_key(key)}
+            case Hole():
+                return None
+
+    def _is_key(self, key: Scalar) -> bool:
+        if is_number(key):
+            self._wrong(key, *no_key(key))
+            return False
+        return True
+
+    def _is_name(self, key: Scalar, shape: Text) -> bool:
+        return (shape.numbers or self._is_key(key)) and self._text(key, shape) is not BAD
+
     def _json(self, node: Node, shape: Json) -> object:
         if isinstance(node, Map):
-            return json.dumps(data(node), ensure_ascii=False)
+            return json.dumps(self._data(node), ensure_ascii=False)
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return node.text
         return self._expected(node, shape.called)
@@ -201,16 +263,23 @@ class Walker:
 
     def _names(self, node: Node, shape: Names) -> object:
         if not isinstance(node, Map):
-            return self._expected(node, shape.called, _spaced(node) or f"write name: and {shape.item.called}")
-        named = [(key, value) for key, value in node.entries if self._text(key, shape.name) is not BAD]
+            return self._expected(node, shape.called, spaced(node) or f"write name: and {shape.item.called}")
+        named = [(key, value) for key, value in node.entries if self._is_name(key, shape.name)]
         return self._entry(node, [(key, value, shape.item) for key, value in named])
+
+    def _either(self, node: Node, shape: Either) -> object:
+        if isinstance(node, Map):
+            return self.read(node, shape.mapping)
+        if isinstance(node, Scalar) and (isinstance(node.value, str) or isinstance(shape.scalar, Text)):
+            return self.read(node, shape.scalar)
+        return self._expected(node, shape.called)
 
     def _record(self, node: Node, shape: Record) -> object:
         verb_alone = self._bare_verb(node, shape)
         if verb_alone is not None:
             return Entry(node.place, {verb_alone.key.name: True}, {}, verb_alone.key.name)
         if not isinstance(node, Map):
-            return self._expected(node, shape.called, _spaced(node) or _how_to_write(shape))
+            return self._expected(node, shape.called, spaced(node) or how_to_write(shape))
         verb = self._verb(node, shape) if shape.verbs else None
         if isinstance(verb, Bad):
             return BAD
@@ -222,7 +291,7 @@ class Walker:
     def _entry(self, node: Map, parts: list[tuple[Scalar, Node, Shape]], verb: str = "") -> Entry:
         values = {key.text: self.read(value, shape) for key, value, shape in parts}
         good = {name: value for name, value in values.items() if value is not BAD}
-        return Entry(node.place, good, {key.text: key.place for key, _, _ in parts}, verb)
+        return Entry(node.place, good, {key.text: key.place for key, _ in node.entries}, verb)
 
     def _known(
         self, node: Map, shape: Record, allowed: tuple[Key, ...], verb: Verb | None
@@ -237,16 +306,22 @@ class Walker:
         return known
 
     def _unknown(self, key: Scalar, shape: Record, allowed: Mapping[str, Shape], verb: Verb | None) -> None:
+        if not self._is_key(key):
+            return
         owners = [v.key.name for v in shape.verbs if any(extra.name == key.text for extra in v.extras)]
         if verb is not None and owners:
             text = f"{key.text!r} does not go with {verb.key.name!r}"
-            self._problems.add(key.place, text, f"it goes with {' and '.join(owners)}")
+            self._problems.add(key.place, text, f"it goes with {joined(owners)}")
             return
-        self._problems.add(
-            key.place,
-            f"unknown key {short(key.text)} in {shape.called}",
-            self._did_you_mean(key.text, allowed),
-        )
+        self._astray(key, shape, allowed)
+
+    def _astray(self, key: Scalar, shape: Record, known: Iterable[str]) -> Bad:
+        """Tell of a key that is none of this record, and where it would be one."""
+        if homes := homes_of(shape, key.text):
+            remedy = f"it stands inside {joined(homes)}"
+            return self._wrong(key, f"{key.text!r} cannot stand in {shape.called} itself", remedy)
+        remedy = self._did_you_mean(key.text, known)
+        return self._wrong(key, f"unknown key {short(key.text)} in {shape.called}", remedy)
 
     def _refuse_apart(self, node: Map, shape: Record) -> None:
         for group in shape.either:
@@ -282,16 +357,15 @@ class Walker:
             return leading[0]
         if leading:
             names = " and ".join(repr(v.key.name) for v in leading)
-            return self._wrong(node, f"{shape.called} does one thing, this one has {names}", "write one item for each")
+            return self._wrong(node, f"{shape.called} does one thing, this one has {names}", _ONE)
         return self._no_verb(node, shape, verbs)
 
     def _no_verb(self, node: Map, shape: Record, verbs: Mapping[str, Verb]) -> Bad:
         """Tell of a key that looks like a misspelt verb; only without one say that the verb is missing."""
         known = {*(key.name for key in shape.keys), *(extra.name for v in shape.verbs for extra in v.extras)}
         for key, _ in node.entries:
-            if key.text not in known:
-                text = f"unknown key {short(key.text)} in {shape.called}"
-                return self._wrong(key, text, self._did_you_mean(key.text, [*verbs, *sorted(known)]))
+            if key.text not in known and self._is_key(key):
+                return self._astray(key, shape, [*verbs, *sorted(known)])
         return self._wrong(node, f"{shape.called} needs one of {', '.join(verbs)}")
 
     # -- facts -------------------------------------------------------------------------------------
@@ -300,7 +374,7 @@ class Walker:
             value = self.read(node, shape.of)
             return BAD if value is BAD else Matcher(op=shape.op or "exactly", value=value)
         if len(node.entries) != 1:
-            return self._wrong(node, f"a comparison is one word and its value, got {len(node.entries)}", _BETWEEN)
+            return self._wrong(node, f"a comparison is one word and its value, got {len(node.entries)}", BETWEEN)
         key, operand = node.entries[0]
         operator = next((o for o in OPERATORS if o.name == key.text and _suits(o, shape)), None)
         if operator is None:
@@ -315,7 +389,7 @@ class Walker:
         if operator.operand == "one":
             return self.read(node, shape.of)
         if operator.operand == "pattern":
-            return self._pattern(node)
+            return self.read(node, Pattern())
         values = self.read(node, ListOf(item=shape.of, least=2 if operator.operand == "two" else 1))
         if not isinstance(node, Seq) or not isinstance(values, tuple) or len(values) < len(node.items):
             return BAD
@@ -323,25 +397,12 @@ class Walker:
             return self._wrong(node, f"{operator.name} takes two values, the smaller one first")
         return values
 
-    def _pattern(self, node: Node) -> object:
-        text = self.read(node, Text(called="a regular expression"))
-        if not isinstance(text, str):
-            return text
-        try:
-            with warnings.catch_warnings():
-                # A pattern that Python only warns about means something else in its next version.
-                warnings.simplefilter("error")
-                re.compile(text)
-        except (re.error, Warning, RecursionError, OverflowError) as error:
-            return self._wrong(node, f"{short(text)} is not a regular expression: {error}")
-        return text
-
     # -- laws --------------------------------------------------------------------------------------
     def _law(self, node: Node, shape: LawItem) -> object:
-        if isinstance(node, Scalar) and isinstance(node.value, str) and not _spaced(node):
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not spaced(node):
             return Entry(node.place, {}, {}, node.text) if self._is_law(node) else BAD
         if not isinstance(node, Map):
-            return self._expected(node, shape.called, _spaced(node))
+            return self._expected(node, shape.called, spaced(node))
         if node.get("off") is not None:
             return self._law_off(node)
         if len(node.entries) != 1:
@@ -373,51 +434,12 @@ class Walker:
         return False
 
 
-_DURATIONS: Final = "write a number and a unit: 250ms, 90s, 15m, 1h30m"
-_BETWEEN: Final = "for two bounds write between: [low, high]"
-
-_UNITS: Final[dict[str, str]] = {
-    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "ms"),
-    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), "s"),
-    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "m"),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), "h"),
-    **dict.fromkeys(("d", "day", "days"), "d"),
-}
+_ONE: Final = "keep one of them; in a list, write one item for each"
 
 
-def data(node: Node) -> object:
-    """Return the node as plain Python data."""
-    match node:
-        case Scalar():
-            return node.value
-        case Seq():
-            return [data(item) for item in node.items]
-        case Map():
-            return {key.text: data(value) for key, value in node.entries}
-        case Hole():
-            return None
-
-
-def _guess_duration(text: str) -> str:
-    """Return the remedy for a text that is no duration, with a guess where the meaning is likely."""
-    if clock := re.fullmatch(r"([0-9]{1,4}):([0-5][0-9])", text):
-        return f"did you mean '{clock[1]}m{clock[2]}s'? {_DURATIONS}"
-    number = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)", text.strip())
-    unit = _UNITS.get(number[2].lower()) if number else None
-    return f"did you mean '{number[1]}{unit}'? {_DURATIONS}" if number and unit else _DURATIONS
-
-
-def _spaced(node: Node) -> str:
-    """Recognise ``key:value``, which YAML takes for one word."""
-    glued = isinstance(node, Scalar) and re.match(r"[a-z_]+:(?=\S)", node.text)
-    return f"write a space after {glued[0]!r}" if glued else ""
-
-
-def _how_to_write(shape: Record) -> str:
-    if shape.verbs:
-        return f"write it as a key and its value, with one of {', '.join(v.key.name for v in shape.verbs)}"
-    default = "" if any(key.required for key in shape.keys) else ", or {} for the defaults"
-    return f"write it as keys and values: {', '.join(key.name for key in shape.keys)}{default}"
+def _takes_captured(shape: Shape) -> bool:
+    """Say whether a captured name may stand in a scalar of this shape, or that is told of further in."""
+    return isinstance(shape, Json | Either) or (isinstance(shape, Text) and shape.captured)
 
 
 def _is_extra(verb: Verb, of: Verb) -> bool:

@@ -31,8 +31,22 @@ provider:
         args: '{"path": "index.html", "content": "<!doc'
       - keepalive: {every: 15s, for: forever}
       - stall: ${quiet}
-  - {status: 429, retry_after: 7s, headers: {x-a: 1}}
-  - stream: [{say: Done}, {usage: {input: 1, output: 2}}, {finish: stop}]
+  - {status: 429, retry_after: 7s, headers: {x-a: 1}, chunks: {bytes: 7}}
+  - background:
+      queued: 5s
+      polls: {2: {status: 502}}
+      stream:
+        - {think: hmm, signature: s, pieces: 2}
+        - chunk: null
+        - garble: utf8
+        - raw: {hex: ff fe}
+        - raw: {base64: /w==}
+        - repeat: 2
+        - {error: "${job} is gone", form: failed}
+  - stream: [{say: Done}, {usage: {input: 1, output: 2, cached: 1}}, {finish: stop, wire: end_turn}]
+    when: {model: "gpt-*", turn: 2, stream: true}
+    capture: {job: 'id (\\w+)'}
+    times: any
 tools:
   write_file: {takes: 20ms, returns: ok}
 hosts: {a.example: {connection: refused}}
@@ -117,6 +131,10 @@ PIECES: Final = [
         "{a: " * 60,
         "(?P<",
         "((a",
+        "${job}",
+        "\ue000job\ue001",
+        "none",
+        "any",
     ),
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
@@ -12,23 +12,38 @@ from simkit.language.reader import FILE_BYTES_MAX, load, loads
 from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S
 from simkit.model.scenario import Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserSays
 from simkit.model.timeline import (
+    NO_INDEX,
     Answer,
     Args,
+    BackgroundReply,
     Call,
+    CassetteReply,
+    Chunk,
     Disconnect,
     Done,
+    Fault,
     Finish,
+    FinishReason,
+    Garble,
     KeepAlive,
+    Name,
     Pace,
     Place,
+    Raw,
+    Refuse,
+    Repeat,
     Say,
     Stall,
     StatusReply,
     Step,
     StreamReply,
+    Think,
     UnreachableReply,
     Usage,
     Wait,
+    When,
+    fill,
+    hole,
 )
 
 from .laws import LAWS
@@ -60,11 +75,15 @@ def settings_of(text: str) -> dict[str, object]:
 def test_every_verb_becomes_its_step() -> None:
     text = """
       - say: hi
+      - think: hmm
+      - refuse: no
       - call: ls
       - {call: cat, args: '{"pa', id: c1, index: 2}
       - {args: 'th": 1}', index: 2}
+      - {name: _all, index: 2}
+      - chunk: empty
       - wait: 1s
-      - stall: forever_not
+      - stall: 1m30s
       - pace: 250ms
       - keepalive: {every: 15s, for: forever}
       - usage: {input: 3, output: 4}
@@ -72,13 +91,21 @@ def test_every_verb_becomes_its_step() -> None:
       - done
       - done: true
       - done:
+      - error: overloaded
+      - garble: json
+      - raw: 'data: '
+      - repeat: 3
       - disconnect: cut
 """
-    assert steps_of(text.replace("forever_not", "1m30s")) == (
+    assert steps_of(text) == (
         Say(text="hi"),
+        Think(text="hmm"),
+        Refuse(text="no"),
         Call(name="ls"),
         Call(name="cat", args='{"pa', id="c1", index=2),
         Args(text='th": 1}', index=2),
+        Name(text="_all", index=2),
+        Chunk(kind="empty"),
         Wait(ns=1 * S),
         Stall(ns=90 * S),
         Pace(ns=250 * NS_PER_MS),
@@ -88,8 +115,65 @@ def test_every_verb_becomes_its_step() -> None:
         Done(),
         Done(),
         Done(),
+        Fault(text="overloaded"),
+        Garble(how="json"),
+        Raw(data=b"data: "),
+        Repeat(times=3),
         Disconnect(how="cut"),
     )
+
+
+def test_every_extra_of_a_step_reaches_the_model() -> None:
+    text = """
+      - {say: hi, pieces: 2}
+      - {think: hmm, signature: c2ln, pieces: 3}
+      - {call: ls, index: none}
+      - {args: '{}', index: none, pieces: 4}
+      - {name: _all, index: none}
+      - usage: {input: 3, output: 4, cached: 2, thinking: 1}
+      - {finish: stop, wire: end_turn}
+      - {error: slow down, type: rate_limit, code: 429, form: nested}
+"""
+    assert steps_of(text) == (
+        Say(text="hi", pieces=2),
+        Think(text="hmm", signature="c2ln", pieces=3),
+        Call(name="ls", index=NO_INDEX),
+        Args(text="{}", index=NO_INDEX, pieces=4),
+        Name(text="_all", index=NO_INDEX),
+        Usage(input_tokens=3, output_tokens=4, cached_tokens=2, thinking_tokens=1),
+        Finish(reason="stop", wire="end_turn"),
+        Fault(text="slow down", type="rate_limit", code="429", form="nested"),
+    )
+
+
+def test_the_word_null_means_the_chunk_and_not_the_absence_of_one() -> None:
+    text = "      - chunk: null\n      - chunk: 'null'\n      - chunk: blank\n      - chunk: meta\n"
+    kinds = [step.kind for step in steps_of(text) if isinstance(step, Chunk)]
+    assert kinds == ["null", "null", "blank", "meta"]
+
+
+@pytest.mark.parametrize("reason", get_args(FinishReason))
+def test_every_reason_to_finish_is_a_word_of_the_language(reason: FinishReason) -> None:
+    assert steps_of(f"      - finish: {reason}\n") == (Finish(reason=reason),)
+
+
+@pytest.mark.parametrize(
+    ("written", "data"),
+    [
+        ("käse", "käse".encode()),
+        ('"data: x\\n\\n"', b"data: x\n\n"),
+        ("{hex: ff fe}", b"\xff\xfe"),
+        ("{hex: 00}", b"\x00"),
+        ("{hex: 1234}", b"\x12\x34"),
+        ("{hex: ''}", b""),
+        ("{base64: /+8=}", b"\xff\xef"),
+        ("{base64: QUJD}", b"ABC"),
+        ("{base64: 1234}", b"\xd7m\xf8"),
+        ('{base64: "QU\\nJD Q\\tQ ==\\n"}', b"ABCA"),
+    ],
+)
+def test_bytes_are_written_as_text_hex_or_base64(written: str, data: bytes) -> None:
+    assert steps_of(f"      - raw: {written}\n") == (Raw(data=data),)
 
 
 def test_arguments_written_as_a_mapping_become_json_text() -> None:
@@ -116,6 +200,97 @@ def test_every_kind_of_answer_is_read() -> None:
     )
 
 
+def test_a_stream_brings_its_own_headers_and_compression() -> None:
+    text = "provider: [{stream: [], headers: {content-type: text/html, x-n: 5}, gzip: true}]\n"
+    headers = {"content-type": "text/html", "x-n": "5"}
+    assert read_one(text).provider == (Answer(reply=StreamReply(steps=(), headers=headers, gzip=True)),)
+
+
+def test_an_answer_says_how_often_for_whom_when_and_how_it_is_cut() -> None:
+    text = """provider:
+  - {stream: [], times: any, after: 2s, chunks: byte, when: {model: "gpt-*"}}
+  - {status: 500, after: forever, chunks: {bytes: 7}}
+  - {background: {}, chunks: burst}
+  - {connection: timeout, after: 1s}
+  - {stream: [], capture: {job: 'id (\\w+)'}}
+"""
+    assert read_one(text).provider == (
+        Answer(reply=StreamReply(steps=()), times=None, after_ns=2 * S, chunks="byte", when=When(model="gpt-*")),
+        Answer(reply=StatusReply(status=500), after_ns=FOREVER, chunks=7),
+        Answer(reply=BackgroundReply(), chunks="burst"),
+        Answer(reply=UnreachableReply(how="timeout"), after_ns=1 * S),
+        Answer(reply=StreamReply(steps=()), capture={"job": r"id (\w+)"}),
+    )
+
+
+def test_every_condition_reaches_the_model() -> None:
+    text = """provider:
+  - stream: []
+    when:
+      host: a.example
+      path: /v1/*
+      model: m
+      dialect: anthropic
+      stream: false
+      turn: 2
+      contains: go on
+      conversation: hello
+      has_tool_result: true
+      connection: 3
+      retry: 0
+  - {connection: reset, when: {host: a.example, connection: 2}}
+  - {stream: [], when: {}}
+"""
+    assert [answer.when for answer in read_one(text).provider] == [
+        When(
+            host="a.example",
+            path="/v1/*",
+            model="m",
+            dialect="anthropic",
+            stream=False,
+            turn=2,
+            contains="go on",
+            conversation="hello",
+            has_tool_result=True,
+            connection=3,
+            retry=0,
+        ),
+        When(host="a.example", connection=2),
+        When(),
+    ]
+
+
+def test_a_background_job_has_its_stages_its_end_and_its_polls() -> None:
+    text = """provider:
+  - background:
+      queued: 5s
+      in_progress: forever
+      ends: failed
+      error: out of memory
+      expires: 1h
+      window: 1m
+      polls: {2: {status: 502}, "10": {connection: reset}}
+      stream:
+        - say: hi
+        - disconnect: cut
+        - finish: stop
+  - background: {}
+"""
+    assert [answer.reply for answer in read_one(text).provider] == [
+        BackgroundReply(
+            steps=(Say(text="hi"), Disconnect(how="cut"), Finish(reason="stop")),
+            queued_ns=5 * S,
+            in_progress_ns=FOREVER,
+            ends="failed",
+            error="out of memory",
+            expires_ns=3600 * S,
+            window_ns=60 * S,
+            polls={2: StatusReply(status=502), 10: UnreachableReply(how="reset")},
+        ),
+        BackgroundReply(),
+    ]
+
+
 def test_hosts_answer_with_a_status_or_not_at_all() -> None:
     text = """provider: []
 hosts:
@@ -126,6 +301,102 @@ hosts:
         "a.example": StatusReply(status=200, body="ok"),
         "b.example:8080": UnreachableReply(how="refused"),
     }
+
+
+def test_a_cassette_is_looked_for_beside_the_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, tape = tmp_path / "cases" / "a.sim.yaml", tmp_path / "tapes" / "t.yaml"
+    for path in (file, tape):
+        path.parent.mkdir()
+        path.write_text(f"{HEAD}provider: []\nhosts: {{a.example: {{cassette: ../tapes/t.yaml}}}}\n")
+    shown_outside = load(file, laws=LAWS)[0].hosts["a.example"]
+    monkeypatch.chdir(tmp_path)
+    inside = [load(file, laws=LAWS), loads(file.read_text(), "cases/a.sim.yaml", laws=LAWS)]
+    assert [shown_outside, *(rows[0].hosts["a.example"] for rows in inside)] == [
+        CassetteReply(path=f"{tmp_path.as_posix()}/cases/../tapes/t.yaml"),
+        *[CassetteReply(path="cases/../tapes/t.yaml")] * 2,
+    ]
+
+
+# -- captured names --------------------------------------------------------------------------------
+def test_a_captured_name_is_a_hole_in_every_text_of_a_step() -> None:
+    text = """
+      - say: job ${job} of ${n}
+      - {think: '${job}', signature: '${job}'}
+      - refuse: ${job}
+      - {call: 'get_${job}', args: {id: '${job}', deep: ['a ${job}']}, id: 'c_${job}'}
+      - args: '{"id": "${job}"}'
+      - name: ${job}
+      - error: ${job} failed
+      - raw: '${job}'
+    capture: {job: 'id ([a-z]+)'}
+vars: {n: 3}
+"""
+    *steps, raw = steps_of(text)
+    filled = [
+        {name: fill(value, {"job": "x7"}) for name in step.__slots__ if isinstance(value := getattr(step, name), str)}
+        for step in steps
+    ]
+    assert filled == [
+        {"text": "job x7 of 3"},
+        {"text": "x7", "signature": "x7"},
+        {"text": "x7"},
+        {"name": "get_x7", "args": '{"id": "x7", "deep": ["a x7"]}', "id": "c_x7"},
+        {"text": '{"id": "x7"}'},
+        {"text": "x7"},
+        {"text": "x7 failed", "form": "event"},
+    ]
+    assert raw == Raw(data=hole("job").encode())
+
+
+def test_a_captured_name_is_a_hole_in_an_error_and_a_body() -> None:
+    text = """provider:
+  - {status: 404, error: "no ${job}", capture: {job: x}}
+  - {status: 404, body: "no ${job}"}
+  - {background: {ends: failed, error: "no ${job}"}}
+"""
+    said = f"no {hole('job')}"
+    assert [answer.reply for answer in read_one(text).provider] == [
+        StatusReply(status=404, error=said),
+        StatusReply(status=404, body=said),
+        BackgroundReply(ends="failed", error=said),
+    ]
+
+
+def test_one_answer_may_use_what_another_captures_in_a_background_job_too() -> None:
+    text = """provider:
+  - {stream: [], capture: {job: x}}
+  - background: {stream: [say: '${job}']}
+"""
+    reply = read_one(text).provider[1].reply
+    assert isinstance(reply, BackgroundReply)
+    assert [fill(step.text, {"job": "x7"}) for step in reply.steps if isinstance(step, Say)] == ["x7"]
+
+
+def test_an_answer_that_comes_from_a_variable_captures_too() -> None:
+    text = """vars:
+  capture: {job: x}
+  asks: {stream: [], capture: '${capture}'}
+  answers: ['${asks}', {stream: []}]
+  all: ${answers}
+provider: ${all}
+"""
+    captured = [answer.capture for answer in read_one(text).provider]
+    used = "provider:\n  - ${asks}\n  - stream: [say: '${job}']\nvars: {asks: {stream: [], capture: {job: x}}}\n"
+    assert (captured, len(read_one(used).provider)) == ([{"job": "x"}, {}], 2)
+
+
+def test_a_key_called_capture_elsewhere_captures_nothing() -> None:
+    text = """provider:
+  - stream: [{call: ls, args: {capture: {x: 1}}}]
+settings: {capture: {quiet: 1}, other: '${quiet}'}
+matrix: {quiet: [5s], x: [1]}
+"""
+    assert dict(read_one(text).settings) == {"capture": {"quiet": 1}, "other": "5s"}
+
+
+def test_an_escaped_name_stays_plain_text_beside_a_captured_one() -> None:
+    steps = steps_of("      - say: $${job} ${job}\n    capture: {job: x}\n")
+    assert [fill(step.text, {"job": "x7"}) for step in steps if isinstance(step, Say)] == ["${job} x7"]
 
 
 # -- the rest of a scenario ------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
-from simkit.language.builder import REPLIES, STEPS
-from simkit.language.spec import ANSWER, OPERATORS, SCENARIO, STEP, Fact, Key, ListOf, Names, Record, Shape
+from simkit.language.builder import HOST_REPLIES, POLL_REPLIES, REPLIES, STEPS
+from simkit.language.shapes import OPERATORS, Either, Fact, Key, ListOf, Names, Record, Shape
+from simkit.language.spec import ANSWER, BACKGROUND, HOST, SCENARIO, STEP, WHEN
+from simkit.model.duration import parse_duration
 from simkit.model.scenario import Scenario
+from simkit.model.timeline import BackgroundReply, When
 
 
 def keys_below(shape: Shape) -> Iterator[Key]:
@@ -18,6 +21,8 @@ def keys_below(shape: Shape) -> Iterator[Key]:
             for verb in shape.verbs:
                 yield from keys_of((verb.key, *verb.extras))
             yield from keys_of(shape.keys)
+        case Either():
+            yield from keys_below(shape.mapping)
 
 
 def keys_of(keys: tuple[Key, ...]) -> Iterator[Key]:
@@ -41,8 +46,31 @@ def test_a_key_stands_once_in_its_record() -> None:
 
 
 def test_the_builder_knows_exactly_the_verbs_of_the_table() -> None:
-    assert [verb.key.name for verb in STEP.verbs] == list(STEPS)
-    assert [verb.key.name for verb in ANSWER.verbs] == list(REPLIES)
+    (polls,) = (key.shape for key in BACKGROUND.keys if key.name == "polls")
+    assert isinstance(polls, Names)
+    assert isinstance(polls.item, Record)
+    tables: list[tuple[Record, Mapping[str, object]]] = [
+        (STEP, STEPS),
+        (ANSWER, REPLIES),
+        (HOST, HOST_REPLIES),
+        (polls.item, POLL_REPLIES),
+    ]
+    assert [[verb.key.name for verb in table.verbs] for table, _ in tables] == [list(known) for _, known in tables]
+
+
+def test_when_matches_on_exactly_what_the_model_matches_on() -> None:
+    assert [key.name for key in WHEN.keys] == [field.name for field in fields(When)]
+
+
+def test_the_durations_that_a_job_has_by_default_are_those_of_the_model() -> None:
+    told = {key.name: parse_duration(key.default) for key in BACKGROUND.keys if key.default[:1].isdigit()}
+    model = BackgroundReply()
+    assert told == {
+        "queued": model.queued_ns,
+        "in_progress": model.in_progress_ns,
+        "expires": model.expires_ns,
+        "window": model.window_ns,
+    }
 
 
 def test_every_top_level_key_reaches_the_model() -> None:
