@@ -8,6 +8,7 @@ one finds.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import importlib
@@ -31,7 +32,8 @@ from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import Place
 from simkit.model.verdict import Result
-from simkit.provider.player import Provider
+from simkit.provider.provider import Provider
+from simkit.provider.stage import WorldStage
 from simkit.subjects.function import function_subject
 from simkit.subjects.sim import ScenarioSim
 
@@ -90,7 +92,7 @@ def run_once(scenario: Scenario, plan: Plan, *, subject: str | Callable[..., obj
     for module in agent.imports:
         _import_ahead(agent, module)
     world = World(plan=plan, horizon_ns=scenario.limits.time_ns, steps_max=scenario.limits.steps)
-    provider = Provider(world, scenario)
+    provider = Provider(WorldStage(world), scenario)
     sim = ScenarioSim(world, scenario, settings, provider.base_url)
     world.recorder.record("world", "run.start", scenario=scenario.title, row=scenario.case, seed=plan.seed)
     started = time.perf_counter()
@@ -131,6 +133,7 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
 
     async def coroutine() -> None:
         try:
+            sim.user.attend(asyncio.current_task())
             ended(await cast(Awaitable[object], agent.start(cast(Sim, sim))))
         except BaseException as error:  # noqa: BLE001  # whatever comes out of the subject is a finding about it
             raised(error)

@@ -19,8 +19,8 @@ from typing import Any
 import openai
 import pytest
 
-from simkit.contracts import CompletionRequest, Sim
-from simkit.dialects.http import HttpConnection, Request
+from simkit.contracts import CompletionRequest, HttpRequest, Sim
+from simkit.dialects.http import HttpConnection
 from simkit.dialects.openai_chat import OPENAI_CHAT
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import Answer, Disconnect, StatusReply, StreamReply, Wait
@@ -72,7 +72,7 @@ class Loopback:
 
     def __init__(self, script: Scenario, seen: Seen) -> None:
         self.seen = seen
-        self.answers: list[Answer] = [a for a in script.provider for _ in range(a.times)]
+        self.answers: list[Answer] = [a for a in script.provider for _ in range(a.times or 1)]
 
     async def serve(self, reading: asyncio.StreamReader, writing: asyncio.StreamWriter) -> None:
         """Serve one connection until either side ends it."""
@@ -86,18 +86,18 @@ class Loopback:
                         return
 
     async def answer(
-        self, answer: Answer, request: Request, http: HttpConnection, writing: asyncio.StreamWriter
+        self, answer: Answer, request: HttpRequest, http: HttpConnection, writing: asyncio.StreamWriter
     ) -> bool:
         """Answer one request; return whether the connection goes on."""
         match answer.reply:
             case StatusReply() as reply:
-                headers, body = OPENAI_CHAT.error(reply)
+                headers, body = OPENAI_CHAT.error(reply, number=1)
                 writing.write(http.whole(reply.status, headers, body))
             case StreamReply() as reply:
                 writing.write(http.head(200, {"content-type": "text/event-stream"}))
-                asked = OPENAI_CHAT.read(request.body)
+                asked = OPENAI_CHAT.read(request)
                 assert isinstance(asked, CompletionRequest)
-                frames = OPENAI_CHAT.stream(reply, asked, number=1, created=0)
+                frames = list(OPENAI_CHAT.stream(reply, asked, number=1, created=0))
                 for place, step in enumerate(reply.steps):
                     for frame in frames:
                         if frame.step == place:

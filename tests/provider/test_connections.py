@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx2
+import openai
 import pytest
 
 from simkit.contracts import Sim
-from tests.provider.played import events, last_word, play, reader, told
+from simkit.errors import UsageError
+from tests.provider.played import events, last_word, play, read, reader, told
 
 # Two back-offs of the SDK with seed 0: up to a quarter less than 0.5 s and 1 s. A connect timeout takes its 5 s.
 FIRST, SECOND = 0.432748001, 1.192097909
@@ -195,4 +197,63 @@ def test_pipelined_requests_are_answered_one_after_the_other() -> None:
         (0.0, "other.request", "/a"),
         (0.0, "other.request", "/b"),
         (0.0, "connection.close", "server"),
+    ]
+
+
+# -- the provider's hosts --
+def test_a_host_that_an_answer_is_for_is_the_providers_own() -> None:
+    answers = """
+        provider:
+          - {when: {host: llm.test}, stream: [say: there, finish: stop]}
+          - {when: {host: "*.openai.com"}, stream: [say: here, finish: stop]}
+        """
+
+    async def agent(sim: Sim) -> None:
+        for url in (sim.base_url("openai-chat"), "http://LLM.test/v1"):
+            async with openai.AsyncOpenAI(base_url=url, api_key="none") as sdk:
+                await read(sim, sdk)
+
+    result = play(answers, agent)
+    assert (events(result, request="host"), [what for _, what in told(result)]) == (
+        [(0.0, "request", "api.openai.com"), (0.0, "request", "llm.test")],
+        ["", "here", "finish stop", "end", "", "there", "finish stop", "end"],
+    )
+
+
+def test_a_host_cannot_be_the_providers_and_another() -> None:
+    text = "provider:\n  - {when: {host: a.test}, status: 500}\nhosts:\n  A.test: {status: 200}\n"
+    with pytest.raises(UsageError, match=r"declares 'A\.test', the provider's own host"):
+        play(text, reader())
+
+
+def test_one_of_two_hosts_can_be_out_of_reach() -> None:
+    answers = """
+        provider:
+          - {when: {host: b.test}, connection: refused, times: any}
+          - {when: {host: a.test}, stream: [say: a, finish: stop]}
+        """
+
+    async def agent(sim: Sim) -> None:
+        for host in ("b.test", "a.test"):
+            async with openai.AsyncOpenAI(base_url=f"http://{host}/v1", api_key="none", max_retries=0) as sdk:
+                await read(sim, sdk)
+
+    assert told(play(answers, agent))[::3] == [(0.0, "APIConnectionError"), (0.0, "finish stop")]
+
+
+def test_answers_can_be_for_one_connection_to_the_provider() -> None:
+    answers = """
+        provider:
+          - {when: {connection: 2}, stream: [say: second, finish: stop]}
+          - {when: {connection: 1}, times: 2, stream: [say: first, finish: stop]}
+        """
+
+    async def agent(sim: Sim) -> None:
+        for requests in (2, 1):
+            await reader(requests)(sim)
+
+    assert events(play(answers, agent), request="connection", response="answer")[1::2] == [
+        (0.0, "response", 1),
+        (0.0, "response", 1),
+        (0.0, "response", 0),
     ]

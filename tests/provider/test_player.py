@@ -23,7 +23,7 @@ def test_every_frame_comes_at_its_instant_and_is_traced_with_its_line() -> None:
     )
     result = play(text, reader())
     assert events(result, frame="is text line", silence="ns line") == [
-        (0.0, "frame", "say", "", 6),
+        (0.0, "frame", "mark", "", 6),
         (0.0, "frame", "say", "a", 6),
         (0.0, "silence", 1_000_000_000, 7),
         (1.0, "frame", "say", "b", 8),
@@ -288,13 +288,11 @@ def test_a_malformed_request_gets_the_apis_400_and_uses_no_answer_up() -> None:
             await read(sim, sdk)
 
     result = play("provider:\n  - stream: [say: a, finish: stop]\n", agent)
+    text = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
     assert (told(result)[0], told(result)[-1], events(result, request_invalid="status text", response="answer")) == (
-        (0.0, "Error code: 400 - Invalid 'messages': empty array."),
+        (0.0, f"Error code: 400 - {text}"),
         (0.0, "end"),
-        [
-            (0.0, "request.invalid", 400, "Invalid 'messages': empty array."),
-            (0.0, "response", 0),
-        ],
+        [(0.0, "request.invalid", 400, text), (0.0, "response", 0)],
     )
 
 
