@@ -8,12 +8,15 @@ tested.
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections.abc import Coroutine
 from typing import Final
 
 from simkit.agent.clients import DIALECTS, ClientOptions, connect
 from simkit.agent.decisions import Limits
 from simkit.agent.facts import Observe
+from simkit.agent.loop import Turn
 from simkit.agent.session import Session
 from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import SubjectError, UsageError
@@ -52,8 +55,35 @@ async def run(sim: Sim) -> None:
     """Answer every message of the user, one turn each, and close the session."""
     blueprint = planted(_text(sim, "flaw"), blueprint_of(sim))
     async with _session(blueprint, sim) as session:
+        turns = _Turns()
+        sim.on_cancel(turns.cancel)
         async for text in sim.user:
-            await session.send(text)
+            await turns.play(session.send(text))
+
+
+class _Turns:
+    """Plays one turn after the other, each in a task of its own, so that the user can cancel it and go on."""
+
+    def __init__(self) -> None:
+        self._turn: asyncio.Task[Turn] | None = None
+
+    async def play(self, turn: Coroutine[None, None, Turn]) -> None:
+        """Wait for the turn to end, also by being cancelled."""
+        self._turn = asyncio.create_task(turn, name="turn")
+        try:
+            await asyncio.wait([self._turn])
+        except asyncio.CancelledError:
+            self._turn.cancel()
+            await asyncio.wait([self._turn])
+            raise
+        if not self._turn.cancelled():
+            self._turn.result()
+        self._turn = None
+
+    def cancel(self) -> None:
+        """Cancel the turn that is under way, if there is one."""
+        if self._turn is not None:
+            self._turn.cancel()
 
 
 def blueprint_of(sim: Sim) -> Blueprint:

@@ -6,7 +6,7 @@ without the kernel, or a fault of one room would show as a fault of the other.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from simkit.contracts import SimTool
@@ -48,6 +48,9 @@ class FakeSim:
     def base_url(self, dialect: str) -> str:
         self.reports.append(("base_url", dialect))
         return self.url
+
+    def on_cancel(self, handler: Callable[[], object]) -> None:
+        """Nobody cancels here."""
 
     def turn_started(self, text: str) -> None:
         self.reports.append(("turn_started", text))

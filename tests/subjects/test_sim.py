@@ -217,3 +217,128 @@ def test_the_provider_is_where_it_is_in_production() -> None:
             sim.base_url("openai-chta")
 
     assert [e.get("text") for e in play("provider: []\n", agent).trace.of("said")] == ["https://api.openai.com/v1"]
+
+
+# -- a user who cancels and leaves --
+ACTS = """
+provider: []
+user:
+  - says: go
+  - {at: 3s, cancels: true}
+  - {at: 4s, note: nobody hears this}
+  - {at: 5s, says: and now}
+tools:
+  quick: {takes: 10s}
+  late: {takes: 10s, cancel_takes: 2s, side_effect: half of it}
+  deaf: {takes: 10s, ignores_cancel: true, side_effect: all of it}
+"""
+
+
+def _stoppable(tool: str) -> Callable[[Sim], Awaitable[None]]:
+    """An agent that plays each message in a task, and cancels it when it is told to."""
+
+    async def agent(sim: Sim) -> None:
+        under_way: list[asyncio.Task[object]] = []
+        sim.on_cancel(lambda: [task.cancel() for task in under_way])
+        async for text in sim.user:
+            under_way[:] = [asyncio.ensure_future(sim.tools[tool]())]
+            await asyncio.wait(under_way)
+            sim.said(text)
+
+    return agent
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ("quick", [(3.0, "tool.end", "cancelled", None), (15.0, "tool.end", "ok", None)]),
+        ("late", [(5.0, "tool.end", "cancelled", None), (15.0, "tool.effect", None, "half of it"),
+                  (15.0, "tool.end", "ok", None)]),
+        ("deaf", [(10.0, "tool.effect", None, "all of it"), (10.0, "tool.end", "ok", None),
+                  (20.0, "tool.effect", None, "all of it"), (20.0, "tool.end", "ok", None)]),
+    ],
+)  # fmt: skip
+def test_a_cancellation_is_obeyed_at_once_or_late_or_not_at_all(tool: str, told: list[object]) -> None:
+    result = play(ACTS, _stoppable(tool))
+    assert events(result, tool_end="outcome text", tool_effect="outcome text") == told
+
+
+def test_what_the_user_does_stands_in_the_trace_at_its_instant() -> None:
+    result = play(ACTS, _stoppable("quick"))
+    assert events(result, user_says="text", user_cancels="heard", user_note="text") == [
+        (0.0, "user.says", "go"),
+        (3.0, "user.cancels", True),
+        (4.0, "user.note", "nobody hears this"),
+        (5.0, "user.says", "and now"),
+    ]
+
+
+async def _one_task(sim: Sim) -> None:
+    async for text in sim.user:
+        sim.said(text)
+        await sim.tools["quick"]()
+
+
+def test_without_a_handler_the_task_of_the_subject_is_cancelled_and_that_is_no_fault() -> None:
+    result = play(ACTS, _one_task)
+    assert (events(result, tool_end="outcome", subject_raised="error", run_end="reason"), result.findings) == (
+        [
+            (3.0, "tool.end", "cancelled"),
+            (3.0, "subject.raised", "CancelledError"),
+            (3.0, "run.end", "returned"),
+        ],
+        (),
+    )
+
+
+def test_a_cancellation_while_nothing_is_under_way_changes_nothing() -> None:
+    text = "provider: []\nuser: [{says: go}, {at: 3s, cancels: true}, {at: 5s, says: again}]"
+    assert events(play(text, _idle), user_cancels="heard", said="text", run_end="reason") == [
+        (0.0, "said", "go"),
+        (3.0, "user.cancels", False),
+        (5.0, "said", "again"),
+        (5.0, "run.end", "returned"),
+    ]
+
+
+@pytest.mark.parametrize("agent", [_idle, _idle_blocking])
+def test_a_user_who_leaves_says_nothing_more(agent: object) -> None:
+    text = "provider: []\nuser: [{says: go}, {at: 3s, leaves: true}, {at: 3s, note: gone}]"
+    assert events(play(text, agent), said="text", run_end="reason") == [  # type: ignore[arg-type]  # both take a sim
+        (0.0, "said", "go"),
+        (3.0, "run.end", "returned"),
+    ]
+
+
+# -- tools that block, and tools that are called by blocking code --
+BOTH_WAYS = """
+provider: []
+tools:
+  plain: {takes: 2s}
+  blocking: {takes: 2s, blocks: true}
+  failing: {fails: no such file}
+"""
+
+
+def test_a_tool_called_by_blocking_code_gives_its_result_after_its_time() -> None:
+    def agent(sim: Sim) -> None:
+        sim.said(str(sim.tools["plain"]()))
+        sim.said(str(sim.tools["failing"]()))
+
+    assert events(play(BOTH_WAYS, agent), said="text") == [
+        (2.0, "said", "ok"),
+        (2.0, "said", "{'success': False, 'error': 'no such file'}"),
+    ]
+
+
+@pytest.mark.parametrize(("tool", "ticks"), [("plain", [1.0, 2.0, 3.0]), ("blocking", [2.0, 3.0, 4.0])])
+def test_a_blocking_tool_stops_the_loop_while_it_runs(tool: str, ticks: list[float]) -> None:
+    async def tick(sim: Sim) -> None:
+        for _ in range(3):
+            await asyncio.sleep(1)
+            sim.said("tick")
+
+    async def agent(sim: Sim) -> None:
+        await asyncio.gather(tick(sim), sim.tools[tool]())
+
+    assert [at for at, *_ in events(play(BOTH_WAYS, agent), said="text")] == ticks
