@@ -8,10 +8,14 @@ provider accepts and what is well formed must be able to disagree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from simkit.model.trace import Event
+
+_Json = Mapping[str, object]
 
 
 class PastCall(NamedTuple):
@@ -34,43 +38,145 @@ class Message(NamedTuple):
 def raw_messages(request: Event) -> Sequence[object] | None:
     """Return the messages of a request as they were sent, or None when its wire is not known here."""
     body = request.get("body")
-    if request.get("dialect") not in _READERS or not isinstance(body, Mapping):
+    wire = _WIRES.get(str(request.get("dialect")))
+    if wire is None or not isinstance(body, Mapping) or body.get("previous_response_id"):
+        # A request that builds on a stored answer tells only the end of its history.
         return None
-    messages = body.get("messages")
+    messages = body.get(wire.key)
+    if isinstance(messages, str):
+        return ({"role": "user", "content": messages},)
     return messages if isinstance(messages, list | tuple) else ()
 
 
 def read_messages(request: Event, raw: Sequence[object]) -> list[Message]:
-    """Return messages of this request in the common shape."""
-    read = _READERS[str(request.get("dialect"))]
-    return [read(message) if isinstance(message, Mapping) else Message("", "") for message in raw]
+    """Return messages of this request in the common shape; one of the wire may be several here, or part of one."""
+    wire = _WIRES[str(request.get("dialect"))]
+    read = (wire.read(message) if isinstance(message, Mapping) else [Message("", "")] for message in raw)
+    return list(_joined(message for messages in read for message in messages))
 
 
-def _openai_chat(message: Mapping[str, object]) -> Message:
+def _joined(messages: Iterable[Message]) -> Iterator[Message]:
+    """Make one message of calls that the wire tells one by one: they were made together."""
+    last: Message | None = None
+    for message in messages:
+        if last is not None and message.role == last.role == _CALLS_ALONE:
+            last = last._replace(calls=last.calls + message.calls)
+            continue
+        if last is not None:
+            yield last
+        last = message
+    if last is not None:
+        yield last
+
+
+# -- Chat Completions ------------------------------------------------------------------------------
+def _openai_chat(message: _Json) -> list[Message]:
     calls = message.get("tool_calls")
-    return Message(
-        role=str(message.get("role")),
-        text=_text(message.get("content")),
-        calls=tuple(_call(c) for c in calls if isinstance(c, Mapping)) if isinstance(calls, list | tuple) else (),
-        answers=message.get("tool_call_id") if message.get("role") == "tool" else None,
-    )
+    return [
+        Message(
+            role=str(message.get("role")),
+            text=_text(message.get("content")),
+            calls=tuple(_call(c) for c in _mappings(calls)),
+            answers=message.get("tool_call_id") if message.get("role") == "tool" else None,
+        )
+    ]
 
 
-def _call(call: Mapping[str, object]) -> PastCall:
+def _call(call: _Json) -> PastCall:
     function = call.get("function")
     if not isinstance(function, Mapping):
         return PastCall(call.get("id"), None, None)
     return PastCall(call.get("id"), function.get("name"), function.get("arguments"))
 
 
+# -- Responses -------------------------------------------------------------------------------------
+def _openai_responses(item: _Json) -> list[Message]:
+    match item.get("type", "message"):
+        case "message":
+            return [Message(str(item.get("role")), _text(item.get("content")))]
+        case "function_call":
+            call = PastCall(item.get("call_id"), item.get("name"), item.get("arguments"))
+            return [Message(_CALLS_ALONE, "", (call,))]
+        case "function_call_output":
+            return [Message("tool", _text(item.get("output")), answers=item.get("call_id"))]
+    # Reasoning, and whatever the provider ran by itself: nothing here that a result must pair with.
+    return []
+
+
+# -- Messages --------------------------------------------------------------------------------------
+def _anthropic(message: _Json) -> list[Message]:
+    content = message.get("content")
+    parts = _mappings(content)
+    results = [
+        Message("tool", _text(part.get("content")), answers=part.get("tool_use_id"))
+        for part in parts
+        if part.get("type") == "tool_result"
+    ]
+    calls = tuple(
+        PastCall(part.get("id"), part.get("name"), _object_text(part.get("input")))
+        for part in parts
+        if part.get("type") == "tool_use"
+    )
+    text = _text(content)
+    rest = [Message(str(message.get("role")), text, calls)] if text or calls or not results else []
+    return results + rest
+
+
+# -- Gemini ----------------------------------------------------------------------------------------
+def _gemini(content: _Json) -> list[Message]:
+    parts = _mappings(content.get("parts"))
+    calls = tuple(
+        PastCall(key, call.get("name"), _object_text(call.get("args", {})))
+        for key, call in _numbered(parts, "functionCall", "function_call")
+    )
+    results = [
+        Message("tool", json.dumps(result.get("response"), ensure_ascii=False), answers=key)
+        for key, result in _numbered(parts, "functionResponse", "function_response")
+    ]
+    text = _text(parts)
+    rest = [Message(str(content.get("role", "user")), text, calls)] if text or calls or not results else []
+    return results + rest
+
+
+def _numbered(parts: Iterable[_Json], *keys: str) -> Iterator[tuple[object, _Json]]:
+    """Yield the calls or results among parts, each with its id; without one, its name and how often it came."""
+    seen: Counter[object] = Counter()
+    for part in parts:
+        one = next((part[key] for key in keys if key in part), None)
+        if isinstance(one, Mapping):
+            name = one.get("name")
+            seen[name] += 1
+            yield one.get("id") or f"{name}:{seen[name]}", one
+
+
+# -- values ----------------------------------------------------------------------------------------
 def _text(content: object) -> str:
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list | tuple) else ()
-    return "".join(str(part.get("text") or "") for part in parts if isinstance(part, Mapping))
+    return "".join(str(part.get("text") or "") for part in _mappings(content))
 
 
-# Dialect name -> how one of its messages is read. A new wire is a line here and a function above.
-_READERS: Final[dict[str, Callable[[Mapping[str, object]], Message]]] = {
-    "openai-chat": _openai_chat,
+def _object_text(value: object) -> object:
+    """Return an object as JSON text, the form that all wires have in common; what is none stays as it is."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping) else value
+
+
+def _mappings(values: object) -> list[_Json]:
+    return [v for v in values if isinstance(v, Mapping)] if isinstance(values, list | tuple) else []
+
+
+class _Wire(NamedTuple):
+    """Where a wire keeps the history, and how one message of it is read."""
+
+    key: str
+    read: Callable[[_Json], list[Message]]
+
+
+# The role of a message that holds one call and nothing else.
+_CALLS_ALONE: Final = "calls"
+_WIRES: Final[dict[str, _Wire]] = {
+    "openai-chat": _Wire("messages", _openai_chat),
+    "openai-responses": _Wire("input", _openai_responses),
+    "anthropic": _Wire("messages", _anthropic),
+    "gemini": _Wire("contents", _gemini),
 }

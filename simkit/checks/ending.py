@@ -26,6 +26,7 @@ _SAYS: Final = {
     "exhausted": "a request came when the script had no answer left",
     "undeclared_host": "the subject dialled a host that the scenario does not declare",
     "limit": "the run reached one of its limits",
+    "unplayable": "the script holds a step that the wire of a request cannot carry",
     "plan": "the plan does not fit this run any more",
     "stuck": "the subject blocked in something that is not simulated",
     "simkit": "simkit itself failed, and the scenario is not to blame",
@@ -36,6 +37,9 @@ def _ends(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Findi
     raised = trace.of("subject.raised")
     ends = trace.of("run.end")
     for event in raised:
+        if event.get("error") == "CancelledError" and _was_cancelled(trace, event):
+            # The user cancelled, and the subject let itself be cancelled: that is how it should end.
+            continue
         place = f" at {event.get('where')}" if event.get("where") else ""
         text = f"the subject raised {event.get('error')}{place} at {at(event)}: {event.get('text') or 'no text'}"
         yield Finding(law="ends", text=text, events=(event.n,))
@@ -46,6 +50,10 @@ def _ends(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Findi
             yield Finding(law="ends", text=_stopped(event), events=(event.n,), verdict=verdict)
     if not raised and not ends:
         yield NotApplicable(law="ends", because="the trace does not say how the run ended")
+
+
+def _was_cancelled(trace: Trace, raised: Event) -> bool:
+    return any(e.n < raised.n and e.get("heard") for e in trace.of("user.cancels", "user.leaves"))
 
 
 def _stopped(end: Event) -> str:

@@ -15,11 +15,14 @@ from typing import Final, NamedTuple
 
 from simkit.model.duration import NS_PER_US, format_instant
 from simkit.model.scenario import Scenario
-from simkit.model.timeline import Place, StreamReply
+from simkit.model.timeline import BackgroundReply, Place, StreamReply
 from simkit.model.trace import Event, Trace
 
 # Instants pass through floats at asyncio's door; what differs by less than this was meant to be equal.
 ROUNDING_NS: Final = NS_PER_US
+
+# The frames that carry something of the answer; nobody knows what raw bytes carry.
+_CONTENT: Final = frozenset({"say", "think", "refuse", "call", "name", "args", "raw"})
 
 # A sentence stays readable with this much of somebody's text in it.
 _QUOTE_MAX: Final = 120
@@ -97,7 +100,7 @@ def _add(exchange: Exchange, event: Event) -> None:
         exchange.step = event
         if event.get("is") == "call":
             exchange.call = event
-        if event.get("is") in ("say", "call", "args"):
+        if event.get("is") in _CONTENT:
             exchange.piece = event
 
 
@@ -108,9 +111,10 @@ def answer_place(scenario: Scenario, exchange: Exchange) -> Place | None:
         return None
     answer = scenario.provider[index]
     step = exchange.step.get("step") if exchange.step else None
-    if isinstance(answer.reply, StreamReply) and isinstance(step, int) and 0 <= step < len(answer.reply.steps):
-        return answer.reply.steps[step].place or answer.place
-    return answer.place
+    if not isinstance(answer.reply, StreamReply | BackgroundReply) or not isinstance(step, int):
+        return answer.place
+    steps = answer.reply.steps
+    return (steps[step].place if 0 <= step < len(steps) else None) or answer.place
 
 
 # -- turns -----------------------------------------------------------------------------------------
@@ -178,6 +182,8 @@ def deliveries(trace: Trace) -> list[Delivery]:
     """
     marked: dict[int, int] = {}
     found: list[Delivery] = []
+    # A stream that was resumed ends more than once, and each of its ends tells all its calls.
+    before: dict[int, set[object]] = {}
     for event in trace.of("frame", "stream.end"):
         if event.kind == "frame":
             if event.get("is") in ("finish", "done"):
@@ -185,7 +191,9 @@ def deliveries(trace: Trace) -> list[Delivery]:
             continue
         request = number(event, "request")
         finished = request in marked or is_whole(event)
-        for call in _mappings(event.get("calls")):
+        calls = [c for c in _mappings(event.get("calls")) if c.get("id") not in before.get(request, ())]
+        before.setdefault(request, set()).update(c.get("id") for c in calls)
+        for call in calls:
             n = marked.get(request, event.n)
             found.append(Delivery(n, request, call.get("id"), str(call["tool"]), read_args(call["args"]), finished))
     return sorted(found, key=lambda d: d.n)

@@ -75,6 +75,8 @@ def _rows(trace: Trace, marks: Mapping[int, int]) -> list[_Row]:
         mark = marks.get(event.n, 0)
         if event.get("is") == "keepalive" and not mark:
             keepalives += 1
+        elif event.get("is") == "mark" and not mark:
+            continue  # structure of the wire, which says nothing to people
         elif mark or (event.kind in _SAYS and not (rows and _joined(rows[-1], event, keepalives))):
             lane, says = _SAYS.get(event.kind) or _RARELY.get(event.kind) or _OTHERS
             rows.append(_Row(event, event, lane, printable(says(event)), mark, keepalives))
@@ -98,7 +100,7 @@ def _joined(row: _Row, event: Event, keepalives: int) -> bool:
 
 
 # What a piece can be added to.
-_CONTINUES: Final = {"say": ("say",), "args": ("call", "args")}
+_CONTINUES: Final = {"say": ("say",), "think": ("think",), "args": ("call", "name", "args")}
 
 
 def printable(text: str) -> str:
@@ -185,7 +187,8 @@ def _response(event: Event) -> str:
 
 
 def _frame(event: Event) -> str:
-    return f"{_tag(event)} {_piece(event)}"
+    times = event.get("times")
+    return f"{_tag(event)} {_piece(event)}" + (f" ({times} times)" if isinstance(times, int) and times > 1 else "")
 
 
 def _piece(event: Event) -> str:
@@ -201,8 +204,16 @@ def _piece(event: Event) -> str:
 
 def _stream_end(event: Event) -> str:
     finish = event.get("finish") or ("done" if event.get("done") else "no finish")
+    if event.get("error") is not None:
+        finish = f"error: {event.get('error')}"
     how = {"complete": "ends", "client_closed": "closed by the client"}.get(str(event.get("how")), event.get("how"))
     return f"{_tag(event)} {how} ({finish})"
+
+
+def _job_request(event: Event) -> str:
+    after = "" if event.get("after") is None else f" after {event.get('after')}"
+    state = f" ({event.get('state')})" if event.get("state") else ""
+    return f"{event.get('op')} {event.get('job')}{after}: {event.get('status')}{state}"
 
 
 def _tag(event: Event) -> str:
@@ -258,12 +269,18 @@ _RARELY: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
 # Kind -> lane and words, for what is always shown.
 _SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "user.says": (USER, _quoted("")),
+    "user.cancels": (USER, lambda e: "cancels" if e.get("heard") else "cancels, and nothing is under way"),
+    "user.leaves": (USER, lambda e: "leaves"),
+    "user.note": (USER, _quoted("note: ")),
+    "tool.effect": (TOOLS, lambda e: f"{e.get('tool')} has done: {e.get('text')}"),
     "request": (AGENT, _request),
     "other.request": (PROVIDER, lambda e: f"{e.get('method')} {e.get('path')} {e.get('status')}"),
     "request.invalid": (PROVIDER, lambda e: f"{_tag(e)} {e.get('status')} {e.get('text')}"),
     "response": (PROVIDER, _response),
     "frame": (PROVIDER, _frame),
     "stream.end": (PROVIDER, _stream_end),
+    "job.request": (PROVIDER, _job_request),
+    "job.state": (PROVIDER, lambda e: f"job {e.get('job')} is {str(e.get('state')).replace('_', ' ')}"),
     "connection.refused": (PROVIDER, lambda e: f"connection {e.get('how')} ({e.get('host')})"),
     "tool.start": (TOOLS, lambda e: f"{e.get('tool')} starts"),
     "tool.end": (TOOLS, _tool_end),
