@@ -48,7 +48,7 @@ from typing import Final
 
 from simkit.contracts import CompletionRequest, Frame, HttpRequest, Refusal
 from simkit.dialects.framing import damaged, frames, whole_script
-from simkit.dialects.gemini_chunks import Chunks, gathered
+from simkit.dialects.gemini_chunks import Chunks, fault_of, gathered
 from simkit.dialects.gemini_errors import MEDIA_TYPE, error_reply, pretty
 from simkit.dialects.gemini_hear import hear_body
 from simkit.dialects.gemini_requests import ARRAY, is_endpoint, read_request
@@ -81,10 +81,12 @@ class Gemini:
         return _as_array(script, played) if request.detail == ARRAY else played
 
     def whole(self, reply: StreamReply, request: CompletionRequest, *, number: int, created: int) -> bytes:
-        """Compile a timeline to one ``GenerateContentResponse``."""
+        """Compile a timeline to one ``GenerateContentResponse``; an error in it is all that comes, at status 200."""
         script, damage = whole_script(moves(reply.steps, number))
-        parts = _merged(list(gathered(script)))
-        body = b"%b\n" % pretty(Chunks(request, script, number).response(*parts))
+        body = next((fault_of(move).body() for move in script if isinstance(move.what, Fault)), None)
+        if body is None:
+            parts = _merged(list(gathered(script)))
+            body = b"%b\n" % pretty(Chunks(request, script, number).response(*parts))
         return body if damage is None else damaged(body, damage)
 
     def hear(self, body: bytes, *, streamed: bool) -> tuple[Step, ...]:
@@ -137,8 +139,6 @@ def _merged(script: Sequence[Move]) -> Iterator[Move]:
         finished = finished or isinstance(move.what, Finish)
         if isinstance(move.what, Usage | Done):
             continue
-        if isinstance(move.what, Fault):
-            raise UnplayableError(move.step, "one body cannot break off with an error: give a status instead")
         joined = _joined(held, move)
         if joined is None and held is not None:
             yield held

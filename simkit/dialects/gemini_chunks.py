@@ -28,7 +28,7 @@ from typing import Final
 
 from simkit.contracts import CompletionRequest, Frame
 from simkit.dialects.framing import hollow
-from simkit.dialects.gemini_errors import compact, fault_error, pretty
+from simkit.dialects.gemini_errors import ApiError, compact, fault_error, pretty
 from simkit.dialects.gemini_requests import SSE
 from simkit.dialects.jsontext import read_json, write_json
 from simkit.dialects.tokens import tokens
@@ -125,7 +125,7 @@ class Chunks:
             case Done():
                 yield Frame(move.step, b"", about(move))
             case Fault():
-                yield Frame(move.step, b"%b\n" % pretty(self._fault(move)), about(move))
+                yield Frame(move.step, b"%b\n" % pretty(fault_of(move).value()), about(move))
             case Chunk():
                 yield Frame(move.step, self._hollow(move), about(move))
             case Call(args=args):
@@ -219,11 +219,13 @@ class Chunks:
             raise UnplayableError(move.step, f"a stream of {form} has no chunk that is {kind!r} on this wire")
         return data
 
-    def _fault(self, move: Move) -> Mapping[str, object]:
-        assert isinstance(move.what, Fault), move
-        if move.what.form != "event":
-            raise UnplayableError(move.step, f"this wire has no error of the form {move.what.form!r}, only 'event'")
-        return fault_error(move.what).value()
+
+def fault_of(move: Move) -> ApiError:
+    """Return the error that comes instead of more of the answer. Raises ``UnplayableError`` for a foreign form."""
+    assert isinstance(move.what, Fault), move
+    if move.what.form != "event":
+        raise UnplayableError(move.step, f"this wire has no error of the form {move.what.form!r}, only 'event'")
+    return fault_error(move.what)
 
 
 def _ends_of_calls(script: Sequence[Move]) -> set[int]:

@@ -31,7 +31,7 @@ from simkit.dialects.framing import damaged, whole_script
 from simkit.dialects.jsontext import write_json
 from simkit.dialects.openai_errors import error_reply
 from simkit.dialects.openai_headers import response_headers
-from simkit.dialects.openai_responses_events import finished, play
+from simkit.dialects.openai_responses_events import error_alone, finished, play
 from simkit.dialects.openai_responses_hearing import hear_stream, hear_whole
 from simkit.dialects.openai_responses_jobs import job_head, job_refusal, job_request, job_script, made
 from simkit.dialects.openai_responses_object import Head, State, response_id, response_object
@@ -60,9 +60,12 @@ class OpenAIResponses:
         return play(_head(request, number, created), moves(reply.steps, number))
 
     def whole(self, reply: StreamReply, request: CompletionRequest, *, number: int, created: int) -> bytes:
-        """Compile a timeline to one Response object."""
+        """Compile a timeline to one Response object; an error in it is all that comes, at status 200."""
         script, damage = whole_script(moves(_ended(reply.steps), number))
-        body = write_json(finished(_head(request, number, created), script))
+        error = next(
+            (error_alone(m.what) for m in script if isinstance(m.what, Fault) and m.what.form != "failed"), None
+        )
+        body = write_json(error or finished(_head(request, number, created), script))
         return body if damage is None else damaged(body, damage)
 
     def hear(self, body: bytes, *, streamed: bool) -> tuple[Step, ...]:

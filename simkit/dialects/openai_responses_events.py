@@ -136,9 +136,6 @@ _NO_CHOICES: Final = (
 _NO_PAUSE: Final = "the Responses API has no end like {!r}: expected another reason, such as 'stop' or 'length'"
 _NO_WORD: Final = "a completed response names no reason, so {!r} has no place in it: leave out the word"
 _STREAM_ONLY: Final = "a whole body has no frames that could be damaged, repeated or raw: ask for a stream"
-_UNBROKEN: Final = (
-    "a whole body cannot hold an error in the middle: use the form 'failed', a status, or ask for a stream"
-)
 
 
 def play(head: Head, script: Sequence[Move], lead: tuple[int, int] | None = None) -> Iterator[Frame]:
@@ -158,10 +155,14 @@ def finished(head: Head, script: Sequence[Move]) -> dict[str, object]:
     for move in script:
         if isinstance(move.what, Garble | Raw | Repeat):
             raise UnplayableError(move.step, _STREAM_ONLY)
-        if isinstance(move.what, Fault) and move.what.form != "failed":
-            raise UnplayableError(move.step, _UNBROKEN)
         deque(answer.write(move), maxlen=0)  # for what it leaves behind
     return answer.final
+
+
+def error_alone(fault: Fault) -> dict[str, object]:
+    """Return the error that a gateway sends as a whole body, under a status that says nothing of it."""
+    code = fault.code or fault.type or _CODE
+    return {"error": {"message": fault.text, "type": fault.type or _CODE, "param": None, "code": code}}
 
 
 class _Answer:

@@ -375,9 +375,10 @@ def test_a_whole_body_joins_the_pieces_and_is_finished_in_any_case() -> None:
     }
 
 
-def test_a_whole_body_cannot_break_off() -> None:
-    with pytest.raises(UnplayableError, match="one body cannot break off with an error: give a status instead"):
-        whole_body(Say(text="x"), Fault(text="x"))
+def test_an_error_in_the_middle_is_all_of_a_whole_body() -> None:
+    assert json.loads(whole_body(Say(text="x"), Fault(text="busy"))) == {
+        "error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}
+    }
 
 
 # -- the official SDK is the judge --

@@ -22,8 +22,8 @@ from simkit.model.timeline import (
     Args,
     Call,
     Chunk,
-    Damage,
     ChunkKind,
+    Damage,
     Disconnect,
     Done,
     ErrorForm,
@@ -512,10 +512,15 @@ def test_a_whole_body_that_arrives_damaged_cannot_be_read(sdk: ResponsesSdk, how
         sdk.whole(whole_body(Garble(how=how), Say(text="hi"), STOP))
 
 
-@pytest.mark.parametrize("step", [Garble(how="unended"), Raw(data=b"x"), Repeat(times=1), Fault(text="x")], ids=repr)
+@pytest.mark.parametrize("step", [Garble(how="unended"), Raw(data=b"x"), Repeat(times=1)], ids=repr)
 def test_what_only_a_stream_can_hold_is_refused_in_a_whole_body(step: Step) -> None:
     with pytest.raises(UnplayableError, match="stream"):
         whole_body(Say(text="a"), step, STOP)
+
+
+def test_an_error_in_the_middle_is_all_of_a_whole_body() -> None:
+    error = {"message": "x", "type": "server_error", "param": None, "code": "server_error"}
+    assert json.loads(whole_body(Say(text="a"), Fault(text="x"))) == {"error": error}
 
 
 # -- reasoning --
