@@ -102,6 +102,7 @@ class Endpoint:
         "_end_sent",
         "_ending",
         "_free_at_ns",
+        "_label",
         "_last_at_ns",
         "_network",
         "_outbox",
@@ -124,6 +125,8 @@ class Endpoint:
         self.side = side
         self.host = host
         self.port = port
+        # What a choice about it is called; made once, since every packet carries it.
+        self._label = f"{side} {connection} to {host.name}"
         self.client_port = 0
         # Closed both ways, or broken: what still arrives is answered with a reset.
         self.closed = False
@@ -203,7 +206,7 @@ class Endpoint:
             at_ns = world.clock.now_ns + link.latency_ns
         # A link that got faster in the meantime does not let later bytes overtake earlier ones.
         self._last_at_ns = at_ns = max(at_ns, self._last_at_ns)
-        world.call_at_ns(at_ns, arrive, lane=self, label=f"{self.side} {self.connection} to {self.host.name}")
+        world.call_at_ns(at_ns, arrive, lane=self, label=self._label)
 
     # -- receiving -------------------------------------------------------------------------------------------------
     def consumed(self, count: int) -> None:

@@ -19,7 +19,7 @@ a number      so many bytes; what is left of an instant is a shorter piece
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from simkit.model.timeline import Chunking
@@ -31,7 +31,7 @@ _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 class Body:
     """One streamed body on its way out."""
 
-    __slots__ = ("_compress", "_kept", "_size", "_unflushed", "keeps", "keeps_to_the_end")
+    __slots__ = ("_compress", "_kept", "_passes", "_size", "_unflushed", "keeps", "keeps_to_the_end")
 
     def __init__(self, chunks: Chunking | int, *, gzip: bool = False) -> None:
         self._size = piece_size(chunks)
@@ -39,11 +39,18 @@ class Body:
         self.keeps = chunks in ("burst", "whole")
         self.keeps_to_the_end = chunks == "whole"
         self._compress = zlib.compressobj(wbits=_GZIP_WINDOW) if gzip else None
+        # What is put in is the piece, and nothing is ever kept: the usual way, which long streams go.
+        self._passes = not (self.keeps or self._size or gzip)
         self._kept = bytearray()
         self._unflushed = False
 
-    def put(self, data: bytes) -> Iterator[bytes]:
-        """Take the bytes of a frame, and yield the pieces that are whole by them."""
+    def put(self, data: bytes) -> Iterable[bytes]:
+        """Take the bytes of a frame, and return the pieces that are whole by them."""
+        if self._passes:
+            return (data,) if data else ()
+        return self._put(data)
+
+    def _put(self, data: bytes) -> Iterator[bytes]:
         self._kept += data if self._compress is None else self._compress.compress(data)
         self._unflushed = True
         if self.keeps:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from simkit.contracts import CompletionRequest
@@ -61,9 +62,16 @@ def _filled(value: Any, captured: Mapping[str, str]) -> Any:
             return tuple(_filled(item, captured) for item in value)
         case Mapping():
             return {key: _filled(item, captured) for key, item in value.items()}
-    if not is_dataclass(value) or isinstance(value, type):
+    names = _names(value.__class__)
+    if not names:
         return value
-    parts = {part.name: getattr(value, part.name) for part in fields(value)}
-    new = {name: _filled(part, captured) for name, part in parts.items()}
-    changed = {name: part for name, part in new.items() if part != parts[name]}
+    parts = {name: getattr(value, name) for name in names}
+    new = {name: part if part is None else _filled(part, captured) for name, part in parts.items()}
+    changed = {name: part for name, part in new.items() if part is not parts[name] and part != parts[name]}
     return replace(value, **changed) if changed else value
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the fields of a dataclass; none where it is none. Kept, because a long answer asks for every step."""
+    return tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()

@@ -186,11 +186,12 @@ class WorldStage:
 class WorldLine:
     """A connection of the simulated network as a line."""
 
-    __slots__ = ("_endpoint", "_world", "close", "consumed", "reset", "send")
+    __slots__ = ("_endpoint", "_label", "_world", "close", "consumed", "reset", "send")
 
     def __init__(self, world: World, endpoint: Endpoint) -> None:
         self._world = world
         self._endpoint = endpoint
+        self._label = f"the answer on connection {endpoint.connection}"
         # The endpoint's own; a method around each would be called for every frame of every stream.
         self.send = endpoint.send
         self.consumed = endpoint.consumed
@@ -225,5 +226,4 @@ class WorldLine:
 
         It is of the lane of what was sent, so no plan can tell the two apart: there is nothing to choose between them.
         """
-        label = f"the answer on connection {self.connection}"
-        return self._world.call_later_ns(0, action, lane=self._endpoint, label=label)
+        return self._world.call_later_ns(0, action, lane=self._endpoint, label=self._label)

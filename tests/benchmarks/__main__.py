@@ -25,8 +25,9 @@ import pytest  # noqa: F401  # as above
 from simkit.kernel.machine import MACHINE
 from simkit.kernel.world import World
 from simkit.model.plan import Plan
+from simkit.model.timeline import Step
 from simkit.run import run_once
-from tests.benchmarks import scenario, work
+from tests.benchmarks import scenario, streams, work
 
 # Processor time: other work on the machine does not count, and no world replaces it.
 _clock: Final = time.process_time
@@ -34,6 +35,7 @@ _REPEATS: Final = 5
 _RUNS: Final = 300
 _EVENTS: Final = 1_000_000
 _STEPS_MAX: Final = 10 * _EVENTS
+_STREAM_MB: Final = 5
 
 Main = Callable[[], Coroutine[Any, Any, object]]
 
@@ -164,10 +166,44 @@ def many_runs() -> None:
             row(f"1,000 runs, {name}: growth", f"{grown_mb:.1f} MB, {left:+,} objects", f"flat (a run: {first:,} B)")
 
 
+# -- long streams -----------------------------------------------------------------------------------------------------
+def long_streams() -> None:
+    """Compare a stream of 5 MB on its way through a world with h11 alone, and with what the SDK needs by itself."""
+    count = streams.frames_of(_STREAM_MB)
+    scripts = {"one frame repeated": streams.repeated(count), f"{count:,} frames": streams.different(count)}
+    with MACHINE.held():
+        for what, steps in scripts.items():
+            bodies = streams.frames(steps)
+            bare = best(functools.partial(streams.bare_h11, bodies))
+            written = best(functools.partial(streams.frames, steps))
+            socket = best(functools.partial(streams.to_a_socket, steps))
+            sdk = best(functools.partial(streams.to_the_sdk, steps), 1)
+            alone = best(functools.partial(streams.sdk_without_network, bodies), 1)
+            row(f"{_STREAM_MB} MB, {what}: bare h11", f"{_STREAM_MB / bare:.1f} MB/s", "")
+            row(f"{_STREAM_MB} MB, {what}: to a socket / bare h11", f"{bare / socket:.2f} of its rate", "0.5")
+            row(f"{_STREAM_MB} MB, {what}: the same / h11 and writing", f"{(bare + written) / socket:.2f}", "")
+            row(f"{_STREAM_MB} MB, {what}: to the openai SDK / bare h11", f"{bare / sdk:.2f}", "")
+            row(f"{_STREAM_MB} MB, {what}: to the openai SDK / the SDK alone", f"{alone / sdk:.2f}", "")
+        for what, make in {"one frame repeated": streams.repeated, "different frames": streams.different}.items():
+            peaks = [_peak_mb(make(streams.frames_of(size))) for size in (_STREAM_MB, 4 * _STREAM_MB)]
+            figure = f"{peaks[0]:.1f} and {peaks[1]:.1f} MB"
+            row(f"{_STREAM_MB} and {4 * _STREAM_MB} MB, {what}: peak of the heap", figure, "flat")
+
+
+def _peak_mb(steps: tuple[Step, ...]) -> float:
+    """Return the peak of what a run allocates, beyond its script."""
+    gc.collect()
+    tracemalloc.start()
+    streams.to_a_socket(steps)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / streams.MB
+
+
 def main() -> None:
     """Print the table."""
     print(f"{'what':<66} {'figure':>24}   budget")
-    for part in (sleeping, empty_runs, plans, one_scenario, million, many_runs):
+    for part in (sleeping, empty_runs, plans, one_scenario, long_streams, million, many_runs):
         part()
 
 
