@@ -401,7 +401,8 @@ def serve(file: str, host: str, port: int, speed: str, once: bool, loop: bool, l
     NAME.localhost counts as NAME; without a port it counts as NAME:443, which cassettes are matched by.
 
     On a port, `connection: refused` and `reset` are a connection that is accepted and reset, `timeout` is one that
-    stays silent; `unknown_host` is refused at the start. The file's user, tools and expectations play no part.
+    stays silent; `unknown_host` is refused at the start. The file's user, tools and expectations play no part;
+    `limits: {requests: N}` does, which is 200 where the file says nothing.
 
     \b
     Examples:

@@ -18,6 +18,8 @@ from simkit.model.redact import redact
 from simkit.model.trace import Event, Trace
 
 _FAILED: Final = 400
+# Enough to see whether it is always the same.
+_FAILURES_MAX: Final = 10
 # How a stream ends when nothing is wrong with it.
 _WELL: Final = "complete"
 
@@ -39,9 +41,9 @@ class Journal:
         self._tell = tell or (lambda told: None)
         self._events: deque[Event] = deque(maxlen=events_max)
         self._count = 0
-        # Why the script could not go on, each time that it could not.
-        self.ended: list[RunEndedError] = []
-        # What went wrong in simkit itself.
+        # Why the script could not go on, the first time that it could not.
+        self.ended: RunEndedError | None = None
+        # What went wrong in simkit itself, as far as it is kept.
         self.failures: list[Exception] = []
 
     @property
@@ -56,6 +58,18 @@ class Journal:
         self._events.append(event)
         self._tell(event)
         return event
+
+    def end(self, reason: str, text: str) -> RunEndedError:
+        """Note that the script cannot go on; return what is to be raised, without secrets."""
+        text = str(redact(text))
+        # Not the one that is raised: it would keep everything alive that it passes through.
+        self.ended = self.ended or RunEndedError(reason, text)
+        return RunEndedError(reason, text)
+
+    def fail(self, error: Exception) -> None:
+        """Note a mistake of simkit's own."""
+        if len(self.failures) < _FAILURES_MAX:
+            self.failures.append(error)
 
     def remark(self, text: str) -> None:
         """Tell something that is no event."""

@@ -12,7 +12,7 @@ cassettes know their hosts.
 
 A script that is used up, by mode: ``stay`` answers every further request with 500; ``once`` ends the server when the
 last answer is out and every background job's end was told to somebody; ``loop`` lets the next completion request find
-the script as new. A script with ``times: always`` is never used up. ``connection: unknown_host`` is refused at the
+the script as new. A script with ``times: any`` is never used up. ``connection: unknown_host`` is refused at the
 start: no socket can play it.
 
 It has no TLS and no authentication, which is why it listens on loopback unless it is told otherwise.
@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -37,10 +39,11 @@ from simkit.extensions import find, names
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import UnreachableReply
 from simkit.model.trace import Event, Trace
+from simkit.provider.arrivals import Bounds
 from simkit.provider.job import FINAL
 from simkit.provider.journal import Journal, Told
 from simkit.provider.provider import Provider
-from simkit.provider.sockets import Bounds, Doors, Place, SocketStage
+from simkit.provider.sockets import Doors, Place, SocketStage
 from simkit.provider.tempo import tempo
 
 Mode = Literal["stay", "once", "loop"]
@@ -99,11 +102,11 @@ class Server:
     @property
     def ended(self) -> RunEndedError | None:
         """Why the script could not go on, the first time that it could not."""
-        return next(iter(self._journal.ended), None)
+        return self._journal.ended
 
     @property
     def failures(self) -> list[Exception]:
-        """What went wrong in simkit itself."""
+        """What went wrong in simkit itself: the first few times that something did."""
         return self._journal.failures
 
     @property
@@ -140,7 +143,9 @@ class Server:
                 host = str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
             self._listening = await loop.create_server(self._doors.open, host, port, backlog=_BACKLOG)
         except (OSError, OverflowError) as error:
-            text = str(getattr(error, "strerror", None) or error).lower()
+            # The loop puts the address into its text, which is said here already.
+            code = error.errno if isinstance(error, OSError) else None
+            text = (os.strerror(code) if code is not None and code in errno.errorcode else str(error)).lower()
             raise UsageError(f"cannot listen on {host}:{port}: {text} - give another --port, or 0 for any") from error
         self._address = self._listening.sockets[0].getsockname()[:2]
 
