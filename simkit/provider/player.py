@@ -45,6 +45,8 @@ from simkit.provider.conversation import TURN, WOKEN, Conversation, Play
 from simkit.provider.exchange import Exchange
 from simkit.provider.stage import Stage, epoch_s
 
+# From here on a status says itself that there is no answer.
+_ERRORS: Final = 400
 _JSON: Final = {"content-type": "application/json"}
 # They say how long the body is, which is what the script decides by other means.
 _FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
@@ -101,6 +103,8 @@ class Player:
         headers, body = self._exchange.dialect.error(reply, number=self._exchange.number)
         self._exchange.respond(reply.status, reply.retry_after)
         yield from self._send_whole(reply.status, self._headers(headers), body)
+        if reply.status < _ERRORS:
+            self._exchange.deliver_body(body)
 
     def _break_connection(self, reply: UnreachableReply) -> None:
         line = self._conversation.line

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tracemalloc
 from json import JSONDecodeError
 from typing import Any
@@ -13,7 +14,7 @@ from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import Answer, Finish, Repeat, Say, StreamReply
 from simkit.run import run_once
-from tests.provider.played import HELLO, client, events, last_word, play, reader, told
+from tests.provider.played import HELLO, client, events, last_word, play, read, reader, told
 from tests.provider.wire import asker, chunks, post
 
 
@@ -235,3 +236,21 @@ def test_bytes_as_they_are_go_out_as_they_are() -> None:
     text = stream("raw: {hex: fffe00}", "disconnect: eof")
     play(text, asker(kept, post()))
     assert chunks(kept) == [b"\xff\xfe\x00"]
+
+
+def test_a_body_of_the_scripts_own_under_status_200_is_heard_as_a_client_would() -> None:
+    whole = '{"choices": [{"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]}'
+    bodies = ["", '{"error": {"message": "no capacity"}}', whole, "data: [DONE]\n\n"]
+
+    async def agent(sim: Sim) -> None:
+        async with client(sim) as sdk:
+            for _ in bodies:
+                await read(sim, sdk)
+
+    answers = "".join(f"  - {{status: 200, body: {json.dumps(body)}}}\n" for body in bodies)
+    assert events(play(f"provider:\n{answers}", agent), stream_end="how finish done error text") == [
+        (0.0, "stream.end", "complete", None, False, None, ""),
+        (0.0, "stream.end", "complete", None, False, None, ""),
+        (0.0, "stream.end", "complete", None, False, None, ""),
+        (0.0, "stream.end", "complete", None, True, None, ""),
+    ]

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -35,9 +34,9 @@ from simkit.model.timeline import (
     StreamReply,
 )
 from simkit.provider.importer import Source, import_cassette
+from simkit.provider.serve import serving
 from simkit.run import load, run_once
 from tests.provider.played import HELLO, reader, told
-from tests.provider.upstream import Says, serving
 
 CHAT: Final = "https://api.openai.com/v1/chat/completions"
 FIXTURES: Final = Path(__file__).parents[2] / "fixtures"
@@ -162,30 +161,22 @@ def bytes_of(answer: Answer, dialect: Dialect) -> list[object]:
     return [f.data for f in dialect.stream(answer.reply, asked_of(dialect), number=1, created=0)]
 
 
-async def serve(answers: Sequence[Answer], dialect: Dialect, cassette: Path) -> None:
-    """Play the answers to the SDK, one request for each, while vcrpy records."""
-    says = []
-    for answer in answers:
-        if isinstance(answer.reply, StatusReply):
-            headers, body = dialect.error(answer.reply, number=1)
-            lines = [f"{name}: {value}" for name, value in headers.items()]
-            says.append(Says(status=f"{answer.reply.status} Error", headers=lines, pieces=(body,)))
-        else:
-            says.append(Says(pieces=cast("list[bytes]", bytes_of(answer, dialect))))
-    async with serving(*says) as upstream:
+async def record(case: Scenario, dialect: Dialect, cassette: Path) -> None:
+    """Let vcrpy record what the SDK gets of a served scenario, one request for each answer."""
+    async with serving(case, speed=0) as server:
         with vcr.VCR().use_cassette(str(cassette), record_mode="all", allow_playback_repeats=False):
-            for _ in answers:
-                await CLIENTS[dialect.name](upstream.url)
+            for _ in case.provider:
+                await CLIENTS[dialect.name](server.base_url(dialect.name))
 
 
 async def chat(url: str) -> None:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-recorded-0123456789", max_retries=0) as sdk:
+    async with openai.AsyncOpenAI(base_url=url, api_key="sk-recorded-0123456789", max_retries=0) as sdk:
         options: Any = {"include_usage": True}
         await drained(sdk.chat.completions.create(model="m", messages=HELLO, stream=True, stream_options=options))
 
 
 async def responses(url: str) -> None:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-recorded-0123456789", max_retries=0) as sdk:
+    async with openai.AsyncOpenAI(base_url=url, api_key="sk-recorded-0123456789", max_retries=0) as sdk:
         await drained(sdk.responses.create(model="m", input=HELLO, stream=True))
 
 
@@ -206,13 +197,14 @@ CLIENTS: Final = {"openai-chat": chat, "openai-responses": responses, "anthropic
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_what_vcrpy_recorded_of_an_unmodified_sdk_imports_to_the_same_conversation(name: str, folder: Folder) -> None:
-    dialect, answers = cast(Dialect, find("dialects", name)), answers_of(CONVERSATION)
+def test_what_vcrpy_recorded_of_a_served_scenario_imports_to_the_same_conversation(name: str, folder: Folder) -> None:
+    dialect = cast(Dialect, find("dialects", name))
+    (case,) = loads(CONVERSATION, "conversation.sim.yaml", laws=laws())
     cassette = folder.path / "recorded.yaml"
-    asyncio.run(serve(answers, dialect, cassette))
+    asyncio.run(record(case, dialect, cassette))
     text = import_cassette(Source(cassette=str(cassette), file=str(folder.path / "s.sim.yaml"), pace_ns=0))
     imported = answers_of(text)
-    assert [bytes_of(a, dialect) for a in imported] == [bytes_of(a, dialect) for a in answers]
+    assert [bytes_of(a, dialect) for a in imported] == [bytes_of(a, dialect) for a in case.provider]
     assert ("raw" in text, "sk-recorded" in text, "sk-recorded" in cassette.read_text()) == (False, False, True)
 
 
