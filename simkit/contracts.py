@@ -308,14 +308,14 @@ class Subject:
     """An agent under test. ``start`` is ``async def`` or a blocking function; both take a ``Sim``.
 
     ``settings`` is the table that a scenario's settings are checked against; None accepts everything as it is.
-    ``imports`` names the modules that the subject imports while it runs: they are imported before the run, because an
-    import is no part of it and takes real seconds.
+    ``imports`` names the modules that the subject imports while it runs, or is a function of its settings that does:
+    they are imported before the run, because an import is no part of it and takes real seconds.
     """
 
     name: str
     start: Callable[[Sim], object]
     settings: Mapping[str, Setting] | None = None
-    imports: tuple[str, ...] = ()
+    imports: tuple[str, ...] | Callable[[Mapping[str, object]], tuple[str, ...]] = ()
 
 
 # -- laws ---------------------------------------------------------------------------------------------------------

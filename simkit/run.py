@@ -89,7 +89,7 @@ def run_once(scenario: Scenario, plan: Plan, *, subject: str | Callable[..., obj
     """Run one scenario under one plan and judge the trace."""
     agent = find_subject(scenario, subject)
     settings = check_settings(scenario, agent)
-    for module in agent.imports:
+    for module in agent.imports(settings) if callable(agent.imports) else agent.imports:
         _import_ahead(agent, module)
     world = World(plan=plan, horizon_ns=scenario.limits.time_ns, steps_max=scenario.limits.steps)
     provider = Provider(WorldStage(world), scenario)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from simkit.agent.clients import DIALECTS
 from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import ScenarioError, SubjectError, UsageError
 from simkit.model.plan import Plan
@@ -268,7 +269,7 @@ def test_every_setting_that_does_not_fit_is_told_with_its_line() -> None:
         (5, "subject 'agent' has no setting 'stale_aftr' - did you mean 'stale_after'?"),
         (6, "setting 'stale_after' is 90, expected a number and a unit, such as 180s"),
         (7, "setting 'max_retries' is -1, expected a whole number of 0 or more"),
-        (8, "setting 'dialect' is 'smoke', expected a word that it knows - known: openai-chat"),
+        (8, f"setting 'dialect' is 'smoke', expected a word that it knows - known: {', '.join(DIALECTS)}"),
     ]
 
 

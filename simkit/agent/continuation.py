@@ -39,6 +39,10 @@ _PROMPTS: Final[dict[Form, str]] = {
 }
 
 
+# Without a reproach, and with both ways out: models that were told only to answer make calls up, and the reverse.
+NUDGE: Final = "Your last answer was empty. Give your answer now, or make the tool call that you need for it."
+
+
 def is_cut(answer: Answer) -> bool:
     """Say whether the answer broke off: no finish at all, or the output limit in the middle of a call."""
     return answer.finish is None or (answer.finish == "length" and any(c.fault for c in answer.calls))
@@ -47,7 +51,8 @@ def is_cut(answer: Answer) -> bool:
 def stub(answer: Answer) -> Answer:
     """Return what may be kept of a cut answer: its text, and the names of its calls but none of the calls."""
     names = tuple(c.name or "an unnamed tool" for c in answer.calls)
-    return replace(answer, finish="length", calls=(), dropped=names, partial=answer.finish is None)
+    # What goes with a call of the model or of the provider is no good without it.
+    return replace(answer, finish="length", calls=(), dropped=names, partial=answer.finish is None, opaque=())
 
 
 def form_of(answer: Answer) -> Form:

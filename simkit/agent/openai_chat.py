@@ -1,27 +1,31 @@
-"""Chat Completions through the official openai SDK, streamed.
+"""Chat Completions through the official openai SDK, streamed and whole.
 
 The idea: the SDK's raw chunks become neutral pieces here, and whatever is no content (role-only and empty
 chunks) becomes none. The constraint it protects: the SDK does what it does for its users - its retries, its
 back-off, its pool - and every stream that was opened is closed, because a dropped one keeps its socket until
 the next garbage collection. The SDK's stream helper was refused: see ``stream``.
 
-``[DONE]`` does not come through the SDK, so an answer without a finish reason counts as cut off: a truncated
-body and a server that never sends finish reasons look the same from here.
+A provider that never sends a finish reason ends its answer with ``[DONE]`` alone, one that broke off ends it with
+nothing. The SDK keeps that marker to itself, so it is looked for in the bytes on their way to the SDK.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Final, Protocol
 
 import openai
+
+# Otherwise loaded by the first request.
+import openai.resources.chat
 from openai.types.chat import (
+    ChatCompletion,
     ChatCompletionAssistantMessageParam,
     ChatCompletionChunk,
     ChatCompletionFunctionToolParam,
+    ChatCompletionMessage,
     ChatCompletionMessageFunctionToolCallParam,
     ChatCompletionMessageParam,
     ChatCompletionSystemMessageParam,
@@ -30,16 +34,11 @@ from openai.types.chat import (
 )
 from openai.types.chat.chat_completion_chunk import ChoiceDelta
 
-from simkit.agent.clients import (
-    BrokenStreamError,
-    ClientOptions,
-    RefusedError,
-    Request,
-    UnavailableError,
-    Watch,
-)
-from simkit.agent.history import AssistantMessage, Call, Item, UserMessage
-from simkit.agent.stream import CallPart, Finish, FinishReason, Piece, Text, Thought, Usage
+from simkit.agent.attempts import settle, watched
+from simkit.agent.clients import BrokenStreamError, ClientOptions, ProviderError, Request, Watch
+from simkit.agent.history import AssistantMessage, Call, Item, UserMessage, fit
+from simkit.agent.openai_sdk import broken, no_answer, refusals, sdk_of
+from simkit.agent.stream import CallPart, Finish, FinishReason, Piece, Refusal, Text, Thought, Token, Usage
 from simkit.agent.tools import Tool
 
 # What the wire says -> what it means. Compatible servers invent words of their own, all of which mean "I am
@@ -51,76 +50,113 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "content_filter": "content_filter",
 }
 
-# Statuses that the SDK retries by itself; each other one below 500 is a refusal.
-_RETRIED: Final = frozenset({408, 409, 429})
-
-# The API refuses other names, also when it was the model that wrote them and they only stand in the history.
-_NAME_BAD: Final = re.compile(r"[^a-zA-Z0-9_-]")
-_NAME_MAX: Final = 64
-
-# Who watches the request that this task has under way: HTTP hooks belong to the client, which many may share.
-_WATCH: Final[ContextVar[Watch | None]] = ContextVar("watch", default=None)
-
-
-class _Answered(Protocol):
-    """An HTTP response of whichever library the SDK uses."""
-
-    @property
-    def status_code(self) -> int: ...
+# The closing marker; no line within JSON begins like this.
+_DONE: Final = re.compile(rb"[\r\n]data: ?\[DONE\]")
+# Longer than the marker, which may be cut anywhere.
+_TAIL: Final = 32
 
 
 class OpenAIChat:
     """One model behind one Chat Completions endpoint."""
 
     def __init__(self, options: ClientOptions) -> None:
-        self._model = options.model
-        timeout = openai.Timeout(options.read_timeout_s, connect=5.0)  # 5 s to connect: the SDK's own default
-        self._sdk = openai.AsyncOpenAI(
-            base_url=options.base_url,
-            api_key=options.api_key,
-            max_retries=options.max_retries,
-            timeout=timeout,
-            http_client=openai.DefaultAsyncHttpxClient(
-                timeout=timeout, event_hooks={"request": [_tell_sent], "response": [_tell_answered]}
-            ),
-        )
+        self._options = options
+        self._sdk = sdk_of(options)
 
     async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
         """Send the request and yield what comes; see ``clients.Client``."""
+        if request.whole or not self._options.stream:
+            for piece in pieces_of_completion(await self._ask(request, watch)):
+                yield piece
+            return
         async with await self._open(request, watch) as chunks:
+            marker = Marker.listening_to(chunks.response)
             try:
                 async for chunk in chunks:
                     for piece in pieces_of(chunk):
                         yield piece
-            except BrokenStreamError:
+            except ProviderError:
                 raise
-            # From here on SDK releases differ: some let their HTTP library's errors through, some json's.
             except Exception as error:
-                raise BrokenStreamError(_text(error)) from error
+                raise broken(error) from error
+            if marker.came:
+                yield Finish("stop")
+
+    async def cancel(self, token: Token) -> None:
+        """Do nothing: no answer over this wire runs on."""
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._sdk.close()
+        await settle()
 
     async def _open(self, request: Request, watch: Watch) -> openai.AsyncStream[ChatCompletionChunk]:
-        token = _WATCH.set(watch)
-        try:
+        with watched(watch), refusals():
             return await self._sdk.chat.completions.create(
-                model=self._model,
+                model=self._options.model,
                 messages=messages_of(request),
                 tools=[_tool(tool) for tool in request.tools.values()] or openai.omit,
                 stream=True,
                 stream_options={"include_usage": True},
             )
-        except openai.APIStatusError as error:
-            retryable = error.status_code in _RETRIED or error.status_code >= 500
-            raise (UnavailableError if retryable else RefusedError)(_text(error)) from error
-        except openai.APIConnectionError as error:
-            raise UnavailableError(_text(error)) from error
-        finally:
-            _WATCH.reset(token)
+
+    async def _ask(self, request: Request, watch: Watch) -> ChatCompletion:
+        with watched(watch, whole=True), refusals():
+            return await self._sdk.chat.completions.create(
+                model=self._options.model,
+                messages=messages_of(request),
+                tools=[_tool(tool) for tool in request.tools.values()] or openai.omit,
+            )
 
 
+class _Response(Protocol):
+    """An HTTP response of whichever library the SDK uses."""
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]: ...
+
+
+class Marker:
+    """Listens to the bytes of a stream for its closing marker.
+
+    An iterator and not a generator: nothing of it is left open when its reader goes.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._tail = b"\n"
+        self._chunks: AsyncIterator[bytes] | None = None
+
+    @classmethod
+    def listening_to(cls, response: _Response) -> Marker:
+        """Put oneself between a response and whoever reads its bytes."""
+        marker, aiter_bytes = cls(), response.aiter_bytes
+
+        def tapped(chunk_size: int | None = None) -> AsyncIterator[bytes]:
+            # Asked for once: were it to stay, the response would hold whoever reads it, and be closed by the collector.
+            del response.aiter_bytes
+            marker._chunks = aiter_bytes(chunk_size)
+            return marker
+
+        response.aiter_bytes = tapped  # type: ignore[method-assign]  # the only place where it passes by, decompressed
+        return marker
+
+    def __aiter__(self) -> Marker:
+        return self
+
+    async def __anext__(self) -> bytes:
+        assert self._chunks is not None, "read before it listens"
+        chunk = await anext(self._chunks)
+        self.hear(chunk)
+        return chunk
+
+    def hear(self, chunk: bytes) -> None:
+        """Take more of the bytes in."""
+        heard = self._tail + chunk
+        self.came = self.came or _DONE.search(heard) is not None
+        self._tail = heard[-_TAIL:]
+
+
+# -- pieces ----------------------------------------------------------------------------------------
 def pieces_of(chunk: ChatCompletionChunk) -> Iterator[Piece]:
     """Yield what a chunk carries: often one piece, none for a chunk without content.
 
@@ -135,6 +171,21 @@ def pieces_of(chunk: ChatCompletionChunk) -> Iterator[Piece]:
         yield Usage(chunk.usage.prompt_tokens or 0, chunk.usage.completion_tokens or 0)
 
 
+def pieces_of_completion(completion: object) -> Iterator[Piece]:
+    """Yield what an answer in one piece carries. Raises ``BrokenStreamError`` where it is none.
+
+    The SDK makes an object of whatever JSON came with status 200, and returns a page as text.
+    """
+    choices = completion.choices if isinstance(completion, ChatCompletion) else None
+    if not isinstance(completion, ChatCompletion) or not choices:
+        raise no_answer(completion)
+    yield from _pieces_of_message(choices[0].message)
+    if completion.usage:
+        yield Usage(completion.usage.prompt_tokens or 0, completion.usage.completion_tokens or 0)
+    reason: str | None = choices[0].finish_reason
+    yield _finish(reason or "stop")
+
+
 def messages_of(request: Request) -> list[ChatCompletionMessageParam]:
     """Return the request's system prompt and history in the words of this wire."""
     head: list[ChatCompletionMessageParam] = []
@@ -144,17 +195,31 @@ def messages_of(request: Request) -> list[ChatCompletionMessageParam]:
 
 
 def _pieces_of_delta(delta: ChoiceDelta) -> Iterator[Piece]:
-    extra: Mapping[str, object] = delta.model_extra or {}
-    # Not in OpenAI's own API: compatible servers stream their reasoning under one of these two names.
-    thought = extra.get("reasoning_content") or extra.get("reasoning")
-    if isinstance(thought, str):
-        yield Thought(thought)
-    for text in (delta.content, delta.refusal):
-        if text:
-            yield Text(text)
+    yield from _words(delta)
     for call in delta.tool_calls or ():
         name, args = (call.function.name, call.function.arguments) if call.function else (None, None)
         yield CallPart(index=call.index, id=call.id or None, name=name or "", args=args or "")
+
+
+def _pieces_of_message(message: ChatCompletionMessage) -> Iterator[Piece]:
+    yield from _words(message)
+    for index, call in enumerate(message.tool_calls or ()):
+        if call.type == "function":
+            yield CallPart(
+                index=index, id=call.id or None, name=call.function.name, args=call.function.arguments, whole=True
+            )
+
+
+def _words(said: ChoiceDelta | ChatCompletionMessage) -> Iterator[Piece]:
+    extra: Mapping[str, object] = said.model_extra or {}
+    # Not in OpenAI's own API: compatible servers show their reasoning under one of these two names.
+    thought = extra.get("reasoning_content") or extra.get("reasoning")
+    if isinstance(thought, str):
+        yield Thought(thought)
+    if said.content:
+        yield Text(said.content)
+    if said.refusal:
+        yield Refusal(said.refusal)
 
 
 def _finish(reason: str) -> Finish:
@@ -177,7 +242,8 @@ def _message(item: Item) -> ChatCompletionMessageParam:
 
 
 def _call(call: Call) -> ChatCompletionMessageFunctionToolCallParam:
-    name = _NAME_BAD.sub("_", call.name)[:_NAME_MAX] or "unnamed"
+    # The API refuses strange names, also when it was the model that wrote them and they only stand in the history.
+    name = fit(call.name) or "unnamed"
     arguments = json.dumps(call.arguments, ensure_ascii=False)
     return {"id": call.id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
@@ -187,20 +253,3 @@ def _tool(tool: Tool) -> ChatCompletionFunctionToolParam:
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.schema)},
     }
-
-
-async def _tell_sent(_request: object) -> None:
-    watch = _WATCH.get()
-    if watch is not None:
-        watch.sent()
-
-
-async def _tell_answered(response: _Answered) -> None:
-    watch = _WATCH.get()
-    if watch is not None:
-        watch.answered(response.status_code)
-
-
-def _text(error: Exception) -> str:
-    cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
-    return f"{type(error).__name__}: {error}{cause}"

@@ -28,12 +28,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from simkit.agent.history import Call
+from simkit.agent.history import Call, Opaque
 
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause"]
+
+# By what an answer that runs on at the provider is asked for again: a few values of the provider's own choice, such as
+# ``{"response_id": ...}``, that live through JSON. Only the client that made it reads it.
+Token = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +48,28 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A piece of the words in which the model declines, on wires that tell them from its answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Thought:
-    """A piece of reasoning: the model is alive, and nothing of it is kept."""
+    """A piece of reasoning: the model is alive. What has to go back to it comes as an ``Opaque`` when it is whole."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPart:
-    """The opening of a tool call, or more of its arguments."""
+    """The opening of a tool call, or more of its arguments; ``whole``: ``args`` is all of them, come what came."""
 
     index: int | None = None
     id: str | None = None
     name: str = ""
     args: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +90,27 @@ class Usage:
         return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
 
 
-Piece = Text | Thought | CallPart | Finish | Usage
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Up to here the answer has come, and it runs on at the provider whether or not somebody listens.
+
+    ``resumable`` says that its stream can be taken up again from here.
+    """
+
+    token: Token
+    resumable: bool = False
+
+
+Piece = Text | Refusal | Thought | Opaque | CallPart | Finish | Usage | Running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one request brought. ``finish`` is None when the stream ended without the provider's word for it.
 
-    ``partial`` and ``dropped`` (the names of calls that must not run) are filled in by ``continuation.stub``.
+    ``opaque`` is what has to go back to its wire with the answer. ``token`` is there as long as the answer runs on at
+    the provider. ``partial`` and ``dropped`` (the names of calls that must not run) are filled in by
+    ``continuation.stub``.
     """
 
     text: str = ""
@@ -94,6 +119,14 @@ class Answer:
     usage: Usage = Usage()
     partial: bool = False
     dropped: tuple[str, ...] = ()
+    refusal: str = ""
+    opaque: tuple[Opaque, ...] = ()
+    token: Token | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in it for the user: no words and no calls, thoughts or not."""
+        return not (self.text.strip() or self.refusal.strip() or self.calls or self.dropped)
 
 
 @dataclass(slots=True)
@@ -112,28 +145,46 @@ class OpenCall:
 
 
 class Assembly:
-    """The answer of one request, growing piece by piece."""
+    """The answer of one request, growing piece by piece.
+
+    While the answer runs on at the provider, ``running`` is the last word on how to ask for it again.
+    """
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._text_at = 0
+        self._refusal: list[str] = []
+        self._opaque: list[Opaque] = []
         self._finish: FinishReason | None = None
         self._usage = Usage()
         self.calls: list[OpenCall] = []
+        self.running: Running | None = None
 
     def add(self, piece: Piece) -> bool:
         """Take a piece in and say whether it was progress: content that was not there before."""
         match piece:
             case Text(text=text):
                 self._text.append(text)
+                self._text_at += len(text)
+                return bool(text)
+            case Refusal(text=text):
+                self._refusal.append(text)
                 return bool(text)
             case Thought(text=text):
                 return bool(text)
+            case Opaque():
+                self._opaque.append(replace(piece, text_at=self._text_at, calls_at=len(self.calls)))
+                return True
             case CallPart():
                 return self._add_part(piece)
             case Finish(reason=reason):
                 # The first word counts: what follows a finish is a repetition.
                 first, self._finish = self._finish is None, self._finish or reason
+                self.running = None
                 return first
+            case Running():
+                self.running = piece
+                return False
             case Usage():
                 # Some servers repeat the usage without end, as a keep-alive.
                 self._usage = piece
@@ -144,7 +195,18 @@ class Assembly:
         # Cut by the output limit before its first argument, a call looks like one that takes none.
         blank_is_whole = self._finish not in (None, "length")
         calls = tuple(_close(call, blank_is_whole=blank_is_whole) for call in self.calls)
-        return Answer(text="".join(self._text), calls=calls, finish=self._finish, usage=self._usage)
+        refusal = "".join(self._refusal)
+        # Where declining has words of its own, the wire has no finish reason for it.
+        finish = "refusal" if refusal and self._finish == "stop" else self._finish
+        return Answer(
+            text="".join(self._text),
+            calls=calls,
+            finish=finish,
+            usage=self._usage,
+            refusal=refusal,
+            opaque=tuple(self._opaque),
+            token=self.running.token if self.running else None,
+        )
 
     def _add_part(self, part: CallPart) -> bool:
         call = self._find(part)
@@ -154,7 +216,9 @@ class Assembly:
         before = call.id, call.name, call.args
         call.id = call.id or part.id
         call.name = _join_name(call, part.name)
-        if not (part.args == call.args and call.whole):
+        if part.whole:
+            call.args = part.args
+        elif not (part.args == call.args and call.whole):
             call.args += part.args
         return (call.id, call.name, call.args) != before
 

@@ -4,22 +4,34 @@ The idea: a round has one slot for each call, and however it ends - results, exc
 arguments, cancellation - every slot holds exactly one result, in the order of the calls. The constraint it
 protects: a call without a result makes the history invalid for ever, so no path may leave one out.
 ``asyncio.TaskGroup`` was refused: the first failure cancels the siblings, whose side effects have begun.
+
+The calls themselves run in the session's registry, which parks those that use up their budget: then the slot holds
+the news of that.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
+from simkit.agent.budgets import DEFAULT, Budget, budget_of, error_reply
+from simkit.agent.decisions import Limits
 from simkit.agent.facts import Observe
 from simkit.agent.history import Call, ToolResult
+from simkit.agent.registry import Registry
+
+# A round of its own parks nothing: nobody would come back for it.
+_NOTHING_PARKED: Final = Limits(background_cap=0)
 
 
 class Tool(Protocol):
-    """Something that the model may call. ``schema`` is the JSON schema of its arguments, an object."""
+    """Something that the model may call. ``schema`` is the JSON schema of its arguments, an object.
+
+    It may also say what it may take; see ``budgets.budget_of``.
+    """
 
     @property
     def name(self) -> str:
@@ -37,18 +49,20 @@ class Tool(Protocol):
         ...
 
     def __call__(self, **arguments: object) -> Awaitable[object]:
-        """Run it. A result that is not text must be JSON; what it raises becomes an error result."""
+        """Run it. A result that is no text and no ``Reply`` must be JSON; what it raises becomes an error result."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionTool:
-    """A coroutine function as a tool."""
+    """A coroutine function as a tool, with a budget in seconds, none, or the session's."""
 
     name: str
     description: str
     schema: Mapping[str, object]
     run: Callable[..., Awaitable[object]]
+    timeout_s: Budget = DEFAULT
+    manages_itself: bool = False
 
     def __call__(self, **arguments: object) -> Awaitable[object]:
         """Call the function."""
@@ -56,18 +70,21 @@ class FunctionTool:
 
 
 class Round:
-    """The calls of one answer, each run once."""
+    """The calls of one answer, each run once; without a ``registry``, each runs to its end."""
 
-    def __init__(self, calls: Sequence[Call], tools: Mapping[str, Tool], observe: Observe) -> None:
+    def __init__(
+        self, calls: Sequence[Call], tools: Mapping[str, Tool], observe: Observe, registry: Registry | None = None
+    ) -> None:
         self.calls = tuple(calls)
         self.tools = tools
         self.observe = observe
+        self.registry = registry or Registry(_NOTHING_PARKED, observe)
         self._settled: dict[int, ToolResult] = {}
 
     async def run(self) -> None:
-        """Run all calls at once and wait until each has ended, also when the round itself is cancelled."""
+        """Run all calls at once and wait until each has a result, also when the round itself is cancelled."""
         tasks = [
-            asyncio.create_task(self._fill(slot, call), name=f"tool {call.name} {call.id}")
+            asyncio.create_task(self._fill(slot, call), name=f"call {call.name} {call.id}")
             for slot, call in enumerate(self.calls)
         ]
         # Gathered with exceptions, it comes back only when every task has ended, also after a cancellation.
@@ -89,13 +106,10 @@ class Round:
         if refusal:
             self.observe("tool_refused", tool=call.name, call=call.id, why=refusal)
             return _error(call, refusal)
-        try:
-            value = await self.tools[call.name](**call.arguments)
-            return ToolResult(call.id, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-        except Exception as error:  # noqa: BLE001  # whatever a tool raises, the model is told and the turn goes on
-            text = f"{type(error).__name__}: {error}"
-            self.observe("tool_failed", tool=call.name, call=call.id, error=text)
-            return _error(call, text)
+        tool = self.tools[call.name]
+        budget_s = budget_of(tool, self.registry.limits.tool_budget_s)
+        reply = await self.registry.run(call, functools.partial(tool, **call.arguments), budget_s)
+        return ToolResult(call.id, reply.text, reply.is_error)
 
     async def _fill(self, slot: int, call: Call) -> None:
         self._settled[slot] = await self.settle(call)
@@ -107,4 +121,5 @@ class Round:
 
 
 def _error(call: Call, text: str) -> ToolResult:
-    return ToolResult(call.id, json.dumps({"error": text}, ensure_ascii=False), is_error=True)
+    reply = error_reply(text)
+    return ToolResult(call.id, reply.text, reply.is_error)

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Coroutine
+import math
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Final
 
-from simkit.agent.clients import DIALECTS, ClientOptions, connect
+from simkit.agent.clients import DIALECTS, IN_BACKGROUND, ClientOptions, connect
 from simkit.agent.decisions import Limits
 from simkit.agent.facts import Observe
 from simkit.agent.loop import Turn
 from simkit.agent.session import Session
 from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import SubjectError, UsageError
+from simkit.model.duration import FOREVER, NS_PER_S
 from simkit.subjects.blueprint import Blueprint
 from simkit.subjects.flawed import FLAWS, planted
 
@@ -29,6 +32,14 @@ _API_KEY: Final = "sk-test-simkit"
 # The SDK's read timeout: its own default, but always beyond the idle deadline, so that the two never meet.
 _READ_TIMEOUT_MIN_S: Final = 600.0
 
+# What is asked for where the settings name no model, and what has to be there to ask: the SDK first, since its name is
+# the one that people can install, then the client, which loads what else it needs of it.
+_MODELS: Final = {"openai-chat": "gpt-5-mini", "openai-responses": "gpt-5-mini", "anthropic": "claude-sonnet-5"}
+_SDKS: Final = {"openai-chat": "openai", "openai-responses": "openai", "anthropic": "anthropic"}
+
+# A duration that stands for no limit at all is a number of this size or more.
+_FOREVER_S: Final = FOREVER / NS_PER_S
+
 SETTINGS: Final[dict[str, Setting]] = {
     "dialect": Setting(
         kind="choice",
@@ -36,17 +47,53 @@ SETTINGS: Final[dict[str, Setting]] = {
         says="the wire format that the agent speaks",
         choices=tuple(DIALECTS),
     ),
-    "model": Setting(kind="text", default="gpt-5-mini", says="the model that is asked for"),
+    "model": Setting(kind="text", default="", says="the model that is asked for; empty: a usual one of the dialect"),
+    "fallback_model": Setting(
+        kind="text", default="", says="the model that is asked in the rest of a turn when the first gives no answer"
+    ),
+    "stream": Setting(kind="flag", default=True, says="whether answers are streamed, or come in one piece"),
+    "background": Setting(
+        kind="flag", default=False, says="whether answers run on at the provider without the agent (openai-responses)"
+    ),
+    "store": Setting(
+        kind="flag", default=True, says="whether the provider keeps answers; if not, reasoning is sent in cipher"
+    ),
     "stale_after": Setting(
         kind="duration",
         default="180s",
         says="how long a request may go without content",
+    ),
+    "first_event": Setting(
+        kind="duration", default="0s", says="how long a request may go without its first content; 0s: as stale_after"
+    ),
+    "turn_deadline": Setting(kind="duration", default="forever", says="how long a turn may take in all"),
+    "poll_every": Setting(kind="duration", default="2s", says="the time between two questions about a running answer"),
+    "poll_deadline": Setting(
+        kind="duration", default="30m", says="how long after its request a running answer is given up"
+    ),
+    "tool_budget": Setting(
+        kind="duration", default="10m", says="how long a tool call may keep its turn waiting before it is parked"
+    ),
+    "background_cap": Setting(
+        kind="count", default=32, says="how many calls may be parked at once; 0: none is ever parked"
+    ),
+    "cancel_grace": Setting(
+        kind="duration", default="5s", says="how long is waited for a tool, or an answer, that was asked to stop"
+    ),
+    "teardown_grace": Setting(
+        kind="duration", default="10s", says="how long the end of the session waits for all tools that it stops"
+    ),
+    "dry_run": Setting(
+        kind="flag", default=False, says="whether a parked call that the model cancels is left running, and it hears so"
     ),
     "max_continuations": Setting(kind="count", default=3, says="how often a turn may ask for the rest of a cut answer"),
     "max_requests": Setting(
         kind="count", default=20, says="how many requests a turn may make, the SDK's own retries not counted"
     ),
     "max_retries": Setting(kind="count", default=2, says="the SDK's own retries of one request, before headers"),
+    "max_own_retries": Setting(
+        kind="count", default=0, says="the agent's retries of a request in a turn, after the SDK's are used up"
+    ),
     "flaw": Setting(kind="choice", default="", says="a historical fault to switch on, or none", choices=("", *FLAWS)),
 }
 
@@ -88,25 +135,60 @@ class _Turns:
 
 def blueprint_of(sim: Sim) -> Blueprint:
     """Return the sound session that the settings describe."""
-    dialect, stale_after_s = _text(sim, "dialect"), _number(sim, "stale_after")
+    dialect, fallback = _text(sim, "dialect"), _text(sim, "fallback_model")
+    if sim.settings["background"] and dialect not in IN_BACKGROUND:
+        known = ", ".join(sorted(IN_BACKGROUND))
+        raise UsageError(f"setting 'background' is true with dialect {dialect!r}, expected one of: {known}")
+    if sim.settings["background"] and not sim.settings["store"]:
+        raise UsageError("setting 'store' is false with 'background', expected true: the provider has to keep answers")
+    options = _options(sim, dialect)
     return Blueprint(
         connect=functools.partial(connect, dialect),
-        options=ClientOptions(
-            base_url=sim.base_url(dialect),
-            api_key=_API_KEY,
-            model=_text(sim, "model"),
-            max_retries=int(_number(sim, "max_retries")),
-            read_timeout_s=max(_READ_TIMEOUT_MIN_S, 2 * stale_after_s),
-        ),
-        limits=Limits(
-            stale_after_s=stale_after_s,
-            max_continuations=int(_number(sim, "max_continuations")),
-            max_requests=int(_number(sim, "max_requests")),
-        ),
+        options=options,
+        limits=_limits(sim),
+        fallback=replace(options, model=fallback) if fallback else None,
+        dry_run=bool(sim.settings["dry_run"]),
     )
 
 
-AGENT: Final = Subject(name="agent", start=run, settings=SETTINGS, imports=("openai",))
+def _options(sim: Sim, dialect: str) -> ClientOptions:
+    return ClientOptions(
+        base_url=sim.base_url(dialect),
+        api_key=_API_KEY,
+        model=_text(sim, "model") or _MODELS[dialect],
+        max_retries=int(_number(sim, "max_retries")),
+        read_timeout_s=max(_READ_TIMEOUT_MIN_S, 2 * _number(sim, "stale_after")),
+        stream=bool(sim.settings["stream"]),
+        background=bool(sim.settings["background"]),
+        store=bool(sim.settings["store"]),
+    )
+
+
+def _limits(sim: Sim) -> Limits:
+    turn_deadline_s, tool_budget_s = _number(sim, "turn_deadline"), _number(sim, "tool_budget")
+    return Limits(
+        stale_after_s=_number(sim, "stale_after"),
+        first_event_s=_number(sim, "first_event") or None,
+        turn_deadline_s=math.inf if turn_deadline_s >= _FOREVER_S else turn_deadline_s,
+        max_continuations=int(_number(sim, "max_continuations")),
+        max_requests=int(_number(sim, "max_requests")),
+        max_own_retries=int(_number(sim, "max_own_retries")),
+        poll_every_s=_number(sim, "poll_every"),
+        poll_deadline_s=_number(sim, "poll_deadline"),
+        tool_budget_s=None if tool_budget_s >= _FOREVER_S else tool_budget_s,
+        background_cap=int(_number(sim, "background_cap")),
+        cancel_grace_s=_number(sim, "cancel_grace"),
+        teardown_grace_s=_number(sim, "teardown_grace"),
+    )
+
+
+def imports(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what the dialect of these settings needs, and nothing of the others: each SDK takes a second or more."""
+    dialect = str(settings["dialect"])
+    return _SDKS[dialect], DIALECTS[dialect].partition(":")[0]
+
+
+AGENT: Final = Subject(name="agent", start=run, settings=SETTINGS, imports=imports)
 
 
 def _session(blueprint: Blueprint, sim: Sim) -> Session:

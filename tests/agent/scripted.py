@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from simkit.agent.clients import ProviderError, Request, Watch
 from simkit.agent.history import AssistantMessage, Item, ToolResult
-from simkit.agent.stream import CallPart, Finish, Piece, Text
+from simkit.agent.stream import CallPart, Finish, Piece, Text, Token
 from simkit.agent.tools import FunctionTool
 from tests.agent.jump import now
 
@@ -34,6 +34,7 @@ class ScriptedClient:
     def __init__(self, *answers: Sequence[Move]) -> None:
         self.answers = list(answers)
         self.requests: list[Request] = []
+        self.cancelled: list[Token] = []
         self.open = 0
         self.closed = 0
 
@@ -57,6 +58,9 @@ class ScriptedClient:
                             yield move
         finally:
             self.open -= 1
+
+    async def cancel(self, token: Token) -> None:
+        self.cancelled.append(token)
 
     async def aclose(self) -> None:
         self.closed += 1

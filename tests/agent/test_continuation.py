@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from simkit.agent.continuation import form_of, is_cut, prompt, stub
-from simkit.agent.history import Call
+from simkit.agent.history import Call, Opaque
 from simkit.agent.stream import Answer
 
 WHOLE, CUT = Call("a", "f", {"n": 1}), Call("b", "write_file", fault="the arguments are not valid JSON")
@@ -26,7 +26,7 @@ def test_an_answer_is_cut_without_a_finish_or_by_the_limit_within_a_call(answer:
 
 
 def test_the_stub_of_a_broken_stream_keeps_the_text_and_only_the_names_of_calls() -> None:
-    kept = stub(Answer(text="I'll write", calls=(WHOLE, CUT)))
+    kept = stub(Answer(text="I'll write", calls=(WHOLE, CUT), opaque=(Opaque("w", {"signed": True}),)))
     assert kept == Answer(text="I'll write", finish="length", partial=True, dropped=("f", "write_file"))
 
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 
 import pytest
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from simkit.agent.clients import BrokenStreamError, ClientOptions, Request, connect
+from simkit.agent.clients import BrokenStreamError, ClientOptions, RefusedError, Request, connect
 from simkit.agent.decisions import Limits
 from simkit.agent.history import AssistantMessage, Call, ToolResult, UserMessage
-from simkit.agent.openai_chat import messages_of, pieces_of
+from simkit.agent.openai_chat import Marker, messages_of, pieces_of, pieces_of_completion
 from simkit.agent.session import Session
-from simkit.agent.stream import CallPart, Finish, Piece, Text, Thought, Usage
+from simkit.agent.stream import CallPart, Finish, Piece, Refusal, Text, Thought, Usage
 from tests.agent.scripted import Facts, outline, tool
 from tests.agent.wire import DONE, Move, delta, frame, part, provider, reply
 
@@ -91,11 +91,37 @@ def test_a_stream_that_breaks_in_any_way_is_one_fact_and_is_continued(how: str) 
     assert facts.names[1:5] == ["broken_stream", "partial_stub", "said", "continuation"]
 
 
-@pytest.mark.parametrize("end", [[], [DONE]])
-def test_a_stream_that_ends_without_a_finish_reason_is_cut(end: list[Move]) -> None:
-    outcome, text, _, facts, _, _ = talk([delta(content="Hel"), *end], ANSWER)
+def test_a_stream_that_ends_without_a_finish_reason_and_without_its_marker_is_cut() -> None:
+    outcome, text, _, facts, _, _ = talk([delta(content="Hel")], ANSWER)
     assert (outcome, text) == ("finished", "Helhello")
     assert facts.of("partial_stub")[0][2] == {"finish_reason": "length", "dropped": []}
+
+
+CUT_DONE: list[Move] = [DONE[:9], 0.02, DONE[9:]]
+
+
+@pytest.mark.parametrize("end", [[DONE], CUT_DONE, [b"data:[DONE]\r\n\r\n"]])
+def test_a_stream_that_ends_with_its_marker_alone_is_whole(end: list[Move]) -> None:
+    outcome, text, _, facts, _, _ = talk([delta(content="data: [DONE]"), *end])
+    assert (outcome, text, facts.names) == ("finished", "data: [DONE]", ["turn_started", "said", "turn_ended"])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "came"),
+    [
+        ([b"data: [DONE]\n\n"], True),
+        ([b"data: {}\n\n", b"data: [DO", b"NE]\n\n"], True),
+        ([b"data: {}\r\n\r\ndata:[DONE]"], True),
+        ([b'data: {"text": "', b"data: [DONE]", b'"}\n\n'], False),
+        ([b": data: [DONE]\n\n"], False),
+        ([b"x" * 40, b"data: [DONE]"], False),
+    ],
+)
+def test_the_marker_is_a_line_of_its_own_wherever_it_is_cut(chunks: list[bytes], came: bool) -> None:
+    marker = Marker()
+    for chunk in chunks:
+        marker.hear(chunk)
+    assert marker.came == came
 
 
 def test_a_status_that_the_sdk_retries_is_no_business_of_the_loop() -> None:
@@ -130,7 +156,9 @@ def test_the_request_names_model_tools_and_stream() -> None:
     async def main() -> dict[str, object]:
         async with provider(ANSWER) as server:
             options = ClientOptions(base_url=server.base_url, api_key="sk-test", model="gpt-5-mini")
-            async with Session(connect("openai-chat", options), tools=[tool("write", [])]) as session:
+            client, limits = connect("openai-chat", options), Limits(tool_budget_s=None)
+            # Without budgets nothing goes to the background, so there is no tool to ask for it.
+            async with Session(client, tools=[tool("write", [])], limits=limits) as session:
                 await session.send("hi")
             await server.idle.wait()
         return server.bodies[0]
@@ -193,7 +221,7 @@ def chunk(choices: object, usage: object = None) -> ChatCompletionChunk:
             chunk([{"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"}]),
             [Text("a"), Finish("stop")],
         ),
-        (chunk([{"index": 0, "delta": {"refusal": "no"}}]), [Text("no")]),
+        (chunk([{"index": 0, "delta": {"refusal": "no"}}]), [Refusal("no")]),
         (chunk([{"index": 0, "delta": {"reasoning_content": "hm"}}]), [Thought("hm")]),
         (chunk([{"index": 0, "delta": {"tool_calls": [{"id": ""}]}}]), [CallPart()]),
         (chunk([{"index": 0, "delta": {}, "finish_reason": "eos"}]), [Finish("stop")]),
@@ -208,6 +236,45 @@ def test_a_chunk_gives_its_content_and_nothing_else(given: ChatCompletionChunk, 
 def test_a_gateways_error_finish_is_a_broken_stream() -> None:
     with pytest.raises(BrokenStreamError, match="finish reason 'error'"):
         list(pieces_of(chunk([{"index": 0, "delta": {}, "finish_reason": "error"}])))
+
+
+def completion(finish: str | None, **message: object) -> ChatCompletion:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": finish}
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
+    return ChatCompletion.construct(id="c", choices=[choice], usage=usage)
+
+
+def test_a_whole_answer_gives_the_same_pieces() -> None:
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"n": 1}'}}
+    given = completion("length", content="so", refusal="no", reasoning_content="hm", tool_calls=[call])
+    assert list(pieces_of_completion(given)) == [
+        Thought("hm"),
+        Text("so"),
+        Refusal("no"),
+        CallPart(index=0, id="a", name="f", args='{"n": 1}', whole=True),
+        Usage(3, 4),
+        Finish("length"),
+    ]
+
+
+def test_a_whole_answer_without_a_finish_reason_is_whole() -> None:
+    assert list(pieces_of_completion(completion(None, content="so")))[-1] == Finish("stop")
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ("<html><title>maintenance</title>", BrokenStreamError, "the answer is none: maintenance"),
+        (ChatCompletion.construct(choices=[]), BrokenStreamError, "the answer is none"),
+        (ChatCompletion.construct(error={"message": "no capacity"}), BrokenStreamError, "no capacity"),
+        (ChatCompletion.construct(error={"type": "invalid_request_error", "message": "no"}), RefusedError, "no"),
+    ],
+)
+def test_what_is_no_completion_is_an_error_that_says_whether_it_may_pass(
+    given: object, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        list(pieces_of_completion(given))
 
 
 def test_an_unknown_dialect_is_named_with_those_that_are_spoken() -> None:

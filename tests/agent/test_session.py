@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from simkit.agent.clients import BrokenStreamError, RefusedError, UnavailableError
+from simkit.agent.clients import (
+    BrokenStreamError,
+    LostAnswerError,
+    NoResumeError,
+    RefusedError,
+    Request,
+    UnavailableError,
+    Watch,
+)
 from simkit.agent.decisions import Limits
-from simkit.agent.history import UserMessage
+from simkit.agent.history import AssistantMessage, Call, Opaque, UserMessage
 from simkit.agent.loop import Turn
 from simkit.agent.session import Session
-from simkit.agent.stream import CallPart, Finish, Text, Thought, Usage
+from simkit.agent.stream import CallPart, Finish, Piece, Refusal, Running, Text, Thought, Usage
 from simkit.agent.tools import Tool
 from tests.agent.jump import now, run
 from tests.agent.scripted import (
@@ -251,6 +260,188 @@ def test_a_session_plays_one_turn_at_a_time_and_none_after_it_is_closed() -> Non
         "the session is closed, so 'three' cannot be sent",
     ]
     assert client.closed == 1
+
+
+# -- when no answer comes --
+DOWN = UnavailableError("503: later")
+
+
+def test_the_loop_tries_again_as_often_as_it_may_and_waits_as_it_is_told() -> None:
+    client = ScriptedClient([DOWN], [UnavailableError("429: later", 7.0)], says("ok"))
+    turn, facts, history = play(client, limits=Limits(max_own_retries=2))
+    assert (turn.outcome, turn.spent.requests, turn.spent.retries, history) == ("finished", 3, 2, ["user", "assistant"])
+    assert [(at, values["delay_s"]) for at, _, values in facts.of("retry")] == [(0.0, 0.5), (0.5, 7.0)]
+
+
+def converse(
+    first: ScriptedClient, second: ScriptedClient, *texts: str, limits: Limits | None = None
+) -> tuple[list[Turn], Facts]:
+    """A session with a fallback, one turn for each text."""
+    facts = Facts()
+
+    async def main() -> list[Turn]:
+        async with Session(first, fallback=second, observe=facts, limits=limits or Limits()) as session:
+            return [await session.send(text) for text in texts]
+
+    return run(main()), facts
+
+
+def test_the_other_model_is_asked_for_the_rest_of_the_turn_and_the_first_one_in_the_next() -> None:
+    first = ScriptedClient([Text("Half"), BrokenStreamError("reset")], [DOWN], says("me again"))
+    second = ScriptedClient([Text(" of"), Finish("length")], says(" it"))
+    turns, facts = converse(first, second, "one", "two")
+    assert [(t.outcome, t.text) for t in turns] == [("finished", "Half of it"), ("finished", "me again")]
+    assert (len(first.requests), len(second.requests), first.closed, second.closed) == (3, 2, 1, 1)
+    assert [values["error"] for _, _, values in facts.of("fallback")] == ["503: later"]
+
+
+def test_an_error_of_the_other_model_keeps_the_first_as_its_cause() -> None:
+    (turn,), _ = converse(ScriptedClient([DOWN]), ScriptedClient([RefusedError("400: bad")]), "one")
+    assert (turn.outcome, turn.reason) == (
+        "failed",
+        "400: bad - from the other model, asked after: 503: later",
+    )
+    assert (turn.error is not None and turn.error.__cause__) is DOWN
+
+
+def test_streams_that_break_before_anything_arrives_are_a_reason_to_ask_the_other_model() -> None:
+    broken = BrokenStreamError("reset")
+    (turn,), facts = converse(ScriptedClient(*[[broken]] * 3), ScriptedClient(says("ok")), "one")
+    assert (turn.text, [at for at, _, _ in facts.of("fallback")]) == ("ok", [1.5])
+
+
+def test_a_refused_request_is_no_reason_to_ask_the_other_model() -> None:
+    second = ScriptedClient()
+    (turn,), _ = converse(ScriptedClient([RefusedError("400: bad")]), second, "one")
+    assert (turn.reason, str(turn.error), second.requests) == ("400: bad", "400: bad", [])
+
+
+# -- answers with nothing in them, and pauses --
+def test_an_answer_with_nothing_in_it_is_told_to_the_model_and_leaves_no_message() -> None:
+    client = ScriptedClient([Thought("hm"), Finish("stop")], says("ok"))
+    turn, facts, history = play(client)
+    assert (turn.text, facts.names, history) == (
+        "ok",
+        ["turn_started", "nudge", "said", "turn_ended"],
+        ["user", "user", "assistant"],
+    )
+
+
+def test_a_paused_answer_goes_back_with_all_its_parts_and_the_pieces_are_joined() -> None:
+    search = Opaque("w", {"search": 1})
+    client = ScriptedClient([Text("Let me see. "), search, Finish("pause")], says("Found."))
+    turn, _, _ = play(client)
+    assert (turn.text, client.requests[1].items[1]) == (
+        "Let me see. Found.",
+        AssistantMessage("Let me see. ", opaque=(Opaque("w", {"search": 1}, text_at=12),)),
+    )
+
+
+def test_what_goes_with_a_call_stands_in_the_history_with_it() -> None:
+    thought = Opaque("w", {"signed": True})
+    client = ScriptedClient([thought, *calls(("look", "{}"))], says("ok"))
+    play(client, tool("look", []))
+    assert client.requests[1].items[1] == AssistantMessage("", (Call("call_0", "look"),), (thought,))
+
+
+def test_a_refusal_is_said_and_kept_where_it_has_words_of_its_own() -> None:
+    client = ScriptedClient([Refusal("I will not."), Finish("stop")])
+    turn, facts, history = play(client)
+    assert (turn.outcome, turn.text, turn.reason) == ("failed", "I will not.", "refused by the model: I will not.")
+    assert ([v["text"] for _, _, v in facts.of("said")], history) == (["I will not."], ["user", "assistant"])
+
+
+def test_what_a_provider_broke_off_as_a_refusal_is_not_kept() -> None:
+    assert play(ScriptedClient([Text("Well, you take"), Finish("refusal")]))[2] == ["user"]
+
+
+# -- an answer that runs on at the provider --
+def running(number: int) -> Running:
+    return Running({"id": "r", "number": number}, resumable=True)
+
+
+def test_a_running_answer_is_resumed_and_its_next_request_carries_no_token() -> None:
+    start: list[Move] = [Text("One"), CallPart(index=0, id="a", name="look"), running(1), BrokenStreamError("reset")]
+    rest: list[Move] = [CallPart(index=0, args="{}"), running(2), Finish("tool_calls")]
+    client, ran = ScriptedClient(start, rest, says("ok")), list[str]()
+    turn, _, _ = play(client, tool("look", ran))
+    assert (turn.text, turn.spent.requests, ran) == ("ok", 2, ["look"])
+    assert [(r.token, r.whole) for r in client.requests] == [
+        (None, False),
+        ({"id": "r", "number": 1}, False),
+        (None, False),
+    ]
+
+
+def test_when_a_stream_is_refused_the_answer_comes_as_a_whole_and_nothing_of_it_twice() -> None:
+    client = ScriptedClient(
+        [Text("One"), running(1), BrokenStreamError("reset")], [NoResumeError("too old")], [running(1)], says("One two")
+    )
+    turn, facts, _ = play(client)
+    assert (turn.text, [r.whole for r in client.requests]) == ("One two", [False, False, True, True])
+    assert [(at, v["how"]) for at, _, v in facts.of("answer_runs_on")] == [(0.0, "resume"), (0.5, "poll")]
+
+
+def test_a_running_answer_that_is_lost_fails_the_turn_without_another_request() -> None:
+    second = ScriptedClient()
+    first = ScriptedClient([running(1), BrokenStreamError("reset")], [LostAnswerError("404: gone")])
+    (turn,), _ = converse(first, second, "one", limits=Limits(max_own_retries=3))
+    assert (turn.outcome, turn.reason, first.cancelled, second.requests) == ("failed", "404: gone", [], [])
+
+
+def test_a_provider_that_does_not_stop_a_running_answer_has_so_long_and_is_named() -> None:
+    client = ScriptedClient([running(1), FOREVER])
+    facts = Facts()
+
+    async def stuck(token: object) -> None:
+        await asyncio.sleep(FOREVER)
+
+    client.cancel = stuck  # type: ignore[method-assign]  # a provider that does not answer
+
+    async def main() -> float:
+        async with Session(client, observe=facts, limits=Limits(cancel_grace_s=5.0)) as session:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(3):
+                    await session.send("go")
+            return now()
+
+    assert run(main()) == 8.0
+    assert [(at, v["token"], v["error"] != "") for at, _, v in facts.of("answer_stopped")] == [
+        (8.0, {"id": "r", "number": 1}, True)
+    ]
+
+
+# -- deadlines --
+@pytest.mark.parametrize(
+    ("answers", "history"),
+    [
+        ([[Text("Half"), FOREVER]], ["user"]),
+        ([calls(("slow", "{}"))], ["user", "assistant slow", "result call_0 error"]),
+        ([[DOWN]] * 60, ["user"]),
+    ],
+)
+def test_a_turn_that_has_used_its_time_fails_and_its_history_can_be_sent(
+    answers: list[list[Move]], history: list[str]
+) -> None:
+    limits = Limits(turn_deadline_s=30.0, max_own_retries=99, max_requests=99)
+    turn, facts, outline_ = play(ScriptedClient(*answers), tool("slow", [], takes_s=90.0), limits=limits)
+    assert (turn.outcome, turn.reason, outline_) == ("failed", "the turn has used all its 30 s", history)
+    assert facts.of("turn_ended")[0][0] == 30.0
+
+
+def test_a_timeout_that_is_not_the_turns_own_is_let_through() -> None:
+    class Impatient(ScriptedClient):
+        def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
+            raise TimeoutError("not ours")
+
+    with pytest.raises(TimeoutError, match="not ours"):
+        play(Impatient(), limits=Limits(turn_deadline_s=30.0))
+
+
+def test_the_first_event_may_have_a_shorter_deadline() -> None:
+    client = ScriptedClient([FOREVER], [20.0, *says("ok")])
+    turn, facts, _ = play(client, limits=Limits(first_event_s=30.0))
+    assert (turn.text, facts.of("idle_deadline")) == ("ok", [(30.0, "idle_deadline", {"after_s": 30.0, "open": []})])
 
 
 def test_the_system_prompt_goes_with_every_request() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simkit.agent.history import Call
-from simkit.agent.stream import Answer, Assembly, CallPart, Finish, Piece, Text, Thought, Usage
+from simkit.agent.history import Call, Opaque
+from simkit.agent.stream import Answer, Assembly, CallPart, Finish, Piece, Refusal, Running, Text, Thought, Usage
 
 DONE = Finish("tool_calls")
 
@@ -124,13 +124,54 @@ def test_only_content_that_was_not_there_before_is_progress() -> None:
         opens(0, "a", "f"),
         more("{}", 0),
         more("{}", 0, "a", "f"),
+        Refusal("no"),
+        Opaque("w", {}),
+        Running({"id": 1}),
         Usage(1, 1),
         DONE,
         DONE,
     ]
     assert [assembly.add(p) for p in pieces] == [
-        True, False, True, True, False, True, False, False, True, False,
+        True, False, True, True, False, True, False, True, True, False, False, True, False,
     ]  # fmt: skip
+
+
+def test_arguments_that_come_whole_take_the_place_of_what_came_before() -> None:
+    whole = CallPart(index=0, id="a", args='{"n":1}', whole=True)
+    assert called(opens(0, "a", "f"), more('{"n', 0), whole, DONE) == [("a", "f", {"n": 1})]
+
+
+def test_what_goes_back_unchanged_knows_its_place_among_words_and_calls() -> None:
+    first, second = Opaque("w", {"n": 1}), Opaque("w", {"n": 2})
+    answer = assemble(first, Text("One"), opens(0, "a", "f"), more("{}", 0), second, Text("two"), DONE)
+    assert answer.opaque == (first, Opaque("w", {"n": 2}, text_at=3, calls_at=1))
+
+
+@pytest.mark.parametrize(("end", "finish"), [([Finish("stop")], "refusal"), ([Finish("length")], "length"), ([], None)])
+def test_words_of_refusal_make_a_refusal_of_an_answer_that_ended(end: list[Piece], finish: str | None) -> None:
+    answer = assemble(Text("Well. "), Refusal("I will"), Refusal(" not."), *end)
+    assert (answer.text, answer.refusal, answer.finish) == ("Well. ", "I will not.", finish)
+
+
+def test_an_answer_runs_on_until_its_finish() -> None:
+    tokens = [assemble(Text("a"), Running({"id": 1}), Running({"id": 1, "n": 2}), *end).token for end in ([], [DONE])]
+    assert tokens == [{"id": 1, "n": 2}, None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "blank"),
+    [
+        (Answer(), True),
+        (Answer(text=" \n"), True),
+        (Answer(opaque=(Opaque("w", {}),)), True),
+        (Answer(text="a"), False),
+        (Answer(refusal="a"), False),
+        (Answer(calls=(Call("a", "f"),)), False),
+        (Answer(dropped=("f",)), False),
+    ],
+)
+def test_an_answer_is_blank_without_words_and_calls_whatever_was_thought(answer: Answer, blank: bool) -> None:
+    assert answer.is_blank == blank
 
 
 JSON = st.recursive(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from simkit.contracts import SimTool
+from simkit.contracts import Setting, SimTool
+from simkit.model.duration import NS_PER_S, parse_duration
 from simkit.subjects.agent import SETTINGS
 
 
@@ -69,6 +70,10 @@ def fake_sim(
     *texts: str, url: str = "http://127.0.0.1:9/v1", tool: FakeTool | None = None, **changed: object
 ) -> FakeSim:
     """A sim with the agent's own defaults, durations in seconds, and these changes."""
-    defaults = {name: setting.default for name, setting in SETTINGS.items()} | {"stale_after": 180.0}
+    defaults = {name: _default(setting) for name, setting in SETTINGS.items()}
     tools: dict[str, SimTool] = {tool.name: tool} if tool else {}
     return FakeSim(url, FakeUser(texts), tools, defaults | changed)
+
+
+def _default(setting: Setting) -> object:
+    return parse_duration(str(setting.default)) / NS_PER_S if setting.kind == "duration" else setting.default

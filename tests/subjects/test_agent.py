@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from simkit.agent.clients import ClientOptions
 from simkit.agent.decisions import Limits
 from simkit.contracts import Sim
 from simkit.errors import SubjectError, UsageError
-from simkit.subjects.agent import AGENT, blueprint_of, run
+from simkit.subjects.agent import AGENT, blueprint_of, imports, run
 from tests.agent.wire import DONE, Move, delta, part, provider, reply
 from tests.subjects.fake_sim import FakeTool, fake_sim
 
@@ -71,6 +72,53 @@ def test_the_settings_become_the_blueprint() -> None:
         Limits(stale_after_s=400.0, max_continuations=1, max_requests=4),
         [("base_url", "openai-chat")],
     )
+
+
+def test_what_the_agent_may_do_when_no_answer_comes_is_a_setting_each() -> None:
+    sim = fake_sim(
+        dialect="openai-responses",
+        fallback_model="second",
+        stream=False,
+        background=True,
+        first_event=30.0,
+        turn_deadline=600.0,
+        poll_every=5.0,
+        poll_deadline=90.0,
+        max_own_retries=2,
+    )
+    blueprint = blueprint_of(sim)
+    assert (blueprint.fallback, blueprint.limits) == (
+        replace(blueprint.options, model="second"),
+        Limits(first_event_s=30.0, turn_deadline_s=600.0, poll_every_s=5.0, poll_deadline_s=90.0, max_own_retries=2),
+    )
+    assert (blueprint.options.stream, blueprint.options.background, blueprint.options.model) == (
+        False,
+        True,
+        "gpt-5-mini",
+    )
+
+
+def test_by_default_the_settings_change_none_of_the_sessions_limits() -> None:
+    blueprint = blueprint_of(fake_sim())
+    assert (blueprint.limits, blueprint.fallback) == (Limits(), None)
+
+
+def test_background_over_a_wire_that_has_none_is_a_mistake_in_the_settings() -> None:
+    with pytest.raises(UsageError, match="'background' is true with dialect 'anthropic', expected one of: openai-resp"):
+        blueprint_of(fake_sim(dialect="anthropic", background=True))
+
+
+def test_an_answer_that_the_provider_does_not_keep_cannot_run_on_there() -> None:
+    with pytest.raises(UsageError, match="'store' is false with 'background', expected true"):
+        blueprint_of(fake_sim(dialect="openai-responses", background=True, store=False))
+
+
+def test_only_the_sdk_of_the_dialect_is_loaded_before_a_run() -> None:
+    assert {d: imports({"dialect": d})[0] for d in clients.DIALECTS} == {
+        "openai-chat": "openai",
+        "openai-responses": "openai",
+        "anthropic": "anthropic",
+    }
 
 
 def test_the_sdks_own_read_timeout_is_never_shorter_than_its_default() -> None:
