@@ -157,9 +157,14 @@ def _tail(one: _Ran, request: Event, raw: Sequence[object]) -> list[Message] | N
 
 
 def _ours(one: _Ran, tail: Iterable[Message]) -> PastCall | None:
-    """Find the call in the history: by its id, or by what it asks, since an agent may give calls new ids."""
+    """Find the call in the history: by its id and what it asks, or by one of the two.
+
+    What it asks comes first: an agent may give calls new ids, and must where two of them share one.
+    """
     calls = [call for message in tail for call in message.calls]
-    return next((c for c in calls if c.id == one.call.id), None) or next((c for c in calls if _same(c, one)), None)
+    named = [call for call in calls if call.id == one.call.id]
+    alike = [call for call in calls if _same(call, one)]
+    return next(iter([call for call in named if call in alike] or alike or named), None)
 
 
 def _fault(one: _Ran, ran: Iterable[_Ran], tail: Sequence[Message]) -> str | None:

@@ -63,21 +63,27 @@ BOUNDED_REQUESTS: Final = Law(
 )
 
 
+_TOO_MANY: Final = 429
+
+
 # -- backoff_respects_retry_after ------------------------------------------------------------------
 def _backoff(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
-    hosts: dict[int, object] = {}
-    refused: dict[object, tuple[int, Event]] = {}
+    asked: dict[int, tuple[object, object]] = {}
+    refused: dict[tuple[object, object], tuple[int, Event]] = {}
     looked = False
     for event in trace.of("request", "response", "turn.start", "turn.end"):
         if event.kind == "request":
-            host = hosts[number(event, "request")] = event.get("host")
-            if host in refused:
-                yield from _too_early(*refused.pop(host), event)
+            host, model = asked[number(event, "request")] = (event.get("host"), event.get("model"))
+            for who in ((host, model), (host, None)):
+                if who in refused:
+                    yield from _too_early(*refused.pop(who), event)
         elif event.kind == "response":
             wait_ns = _retry_after_ns(event)
             if wait_ns is not None:
                 looked = True
-                refused[hosts[number(event, "request")]] = (event.at_ns + wait_ns, event)
+                host, model = asked[number(event, "request")]
+                # Rates are counted by model, and an agent may fall back to another; a 503 is the whole host's.
+                refused[host, model if event.get("status") == _TOO_MANY else None] = (event.at_ns + wait_ns, event)
         else:
             # The agent told its user; a request in the next turn is the user's wish and not an impatient
             # retry.
@@ -110,7 +116,7 @@ def _too_early(allowed_ns: int, response: Event, request: Event) -> Iterator[Fin
 
 BACKOFF_RESPECTS_RETRY_AFTER: Final = Law(
     name="backoff_respects_retry_after",
-    says="After a 429 or 503 with retry-after in seconds, the turn leaves the host alone for that long.",
+    says="After a 429 (its model) or 503 with retry-after in seconds, the turn leaves the host alone for so long.",
     judge=_backoff,
 )
 

@@ -91,6 +91,14 @@ def test_results_given_to_each_others_calls_are_found() -> None:
     ]
 
 
+def test_calls_that_shared_an_id_may_be_given_ids_of_their_own() -> None:
+    calls = [{"id": "same", "tool": "x", "args": {}}, {"id": "same", "tool": "y", "args": {}}]
+    story = Story().request(1, USER).answer(1, *calls).runs("x", {}, result="of x").runs("y", {}, result="of y")
+    made = assistant(("same", "x", {}), ("same_2", "y", {}))
+    story.request(2, USER, made, result("same", "of x"), result("same_2", "of y"))
+    assert asked(RESULTS_PAIR_WITH_CALLS, story) == []
+
+
 @pytest.mark.parametrize(
     "story",
     [

@@ -57,9 +57,11 @@ def test_a_bound_on_requests_says_nothing_of_a_run_without_any() -> None:
 
 
 # -- backoff_respects_retry_after -----------------------------------------------------------------------
-def refused(retry_after: str | None, again: str, *, status: int = 429, host: str = "api.test") -> Story:
+def refused(
+    retry_after: str | None, again: str, *, status: int = 429, host: str = "api.test", model: str = "m"
+) -> Story:
     story = Story().turn().request(1).response(1, status, retry_after)
-    return story.at(again).request(2, host=host)
+    return story.at(again).request(2, host=host, model=model)
 
 
 def test_a_request_before_retry_after_has_passed_is_found() -> None:
@@ -72,12 +74,18 @@ def test_a_request_before_retry_after_has_passed_is_found() -> None:
     assert [(f.text, f.events) for f in findings] == [(text, (2, 3))]
 
 
+def test_a_host_that_is_down_is_down_for_every_model() -> None:
+    story = refused("20", "1s", status=503, model="other")
+    assert [f.events for f in found(BACKOFF_RESPECTS_RETRY_AFTER, story)] == [(2, 3)]
+
+
 @pytest.mark.parametrize(
     "story",
     [
         pytest.param(refused("20", "20s"), id="in time"),
         pytest.param(refused("0.1", "99999999ns"), id="rounded by a float"),
         pytest.param(refused("20", "1s", host="other.test"), id="another host"),
+        pytest.param(refused("20", "1s", model="other"), id="another model"),
         pytest.param(Story().turn().request(1).response(1, 503, "20"), id="given up"),
         pytest.param(
             Story().turn(1).request(1).response(1, 503, "20").turn_ends("failed", 1).turn(2).at("3s").request(2),
