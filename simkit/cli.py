@@ -1,4 +1,4 @@
-"""The command line: ``simkit run``, ``lint``, ``import``, ``record`` and ``serve``.
+"""The command line: ``simkit run``, ``lint``, ``explain``, ``import``, ``record`` and ``serve``.
 
 The idea: read everything, then run everything, printing each case as it ends; what is said comes from the
 reporters, what is meant comes from ``options``. The constraint: a mistake of the caller is one clear message
@@ -201,6 +201,19 @@ def lint(paths: tuple[str, ...]) -> None:
     cases = read_paths(paths or (".",), Outside())
     files = len({case.file for case in cases})
     _say(sys.stdout, f"{_counted(files, 'file')}, {_counted(len(cases), 'case')}: no problems")
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("name", required=False, metavar="[NAME]")
+def explain(name: str | None) -> None:
+    """Say what a law, a flaw or a page is about.
+
+    NAME is what a report names: a law (no_orphans), a flaw of the built-in agent (flaw:no_cancel_all), or a page
+    (catalogue). Without one, everything that there is.
+    """
+    from simkit.explain import explained, listed  # lazy: --help needs no law
+
+    _say(sys.stdout, explained(name) if name else listed())
 
 
 def _counted(number: int, noun: str) -> str:

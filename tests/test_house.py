@@ -33,7 +33,7 @@ ROOT: Final = Path(__file__).parents[1]
 TIERS: Final[tuple[tuple[str, ...], ...]] = (
     ("__main__",),
     ("cli", "pytest_plugin"),
-    ("options",),
+    ("options", "explain"),
     ("explore",),
     ("conformance",),
     ("run", "verify"),
