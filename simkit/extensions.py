@@ -50,6 +50,17 @@ BUILT_IN: Final[dict[str, dict[str, str]]] = {
         "no_partial_tool_call_runs": "simkit.checks.tools:NO_PARTIAL_TOOL_CALL_RUNS",
         "history_well_formed": "simkit.checks.history:HISTORY_WELL_FORMED",
         "results_pair_with_calls": "simkit.checks.history:RESULTS_PAIR_WITH_CALLS",
+        "nothing_after_cancel": "simkit.checks.cancellation:NOTHING_AFTER_CANCEL",
+        "no_fetch_after_terminal": "simkit.checks.jobs:NO_FETCH_AFTER_TERMINAL",
+        "give_up_cancels_job": "simkit.checks.jobs:GIVE_UP_CANCELS_JOB",
+        "polls_respect_interval": "simkit.checks.jobs:POLLS_RESPECT_INTERVAL",
+        "background_cap": "simkit.checks.background:BACKGROUND_CAP",
+        "parked_ends_once": "simkit.checks.background:PARKED_ENDS_ONCE",
+        "cancelled_means_stopped": "simkit.checks.background:CANCELLED_MEANS_STOPPED",
+        "parked_is_not_rerun": "simkit.checks.background:PARKED_IS_NOT_RERUN",
+        "no_busy_polling": "simkit.checks.waiting:NO_BUSY_POLLING",
+        "loop_not_blocked": "simkit.checks.waiting:LOOP_NOT_BLOCKED",
+        "usage_counted_once": "simkit.checks.usage:USAGE_COUNTED_ONCE",
     },
 }
 

@@ -36,11 +36,22 @@ class Message(NamedTuple):
 
 
 def raw_messages(request: Event) -> Sequence[object] | None:
-    """Return the messages of a request as they were sent, or None when its wire is not known here."""
+    """Return the whole history of a request as it was sent, or None when its wire is not known here."""
+    # A request that builds on a stored answer tells only the end of its history.
+    return None if builds_on(request) else sent_messages(request)
+
+
+def builds_on(request: Event) -> object:
+    """Return the id of the stored answer that this request goes on from, or None when it goes on from none."""
+    body = request.get("body")
+    return (body.get("previous_response_id") or None) if isinstance(body, Mapping) else None
+
+
+def sent_messages(request: Event) -> Sequence[object] | None:
+    """Return the messages that stand in a request, be they the whole history or its end; None as above."""
     body = request.get("body")
     wire = _WIRES.get(str(request.get("dialect")))
-    if wire is None or not isinstance(body, Mapping) or body.get("previous_response_id"):
-        # A request that builds on a stored answer tells only the end of its history.
+    if wire is None or not isinstance(body, Mapping):
         return None
     messages = body.get(wire.key)
     if isinstance(messages, str):

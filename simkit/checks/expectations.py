@@ -8,29 +8,26 @@ facts can be checked before the run, explained, and said in a sentence.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from simkit.checks.comparing import Fact, matches, say, to_be
 from simkit.checks.conversation import raw_messages, read_messages
-from simkit.checks.reading import ROUNDING_NS, number, quoted
-from simkit.model.duration import format_duration
+from simkit.checks.occurrences import in_order
+from simkit.checks.parking import parked_tasks
+from simkit.checks.reading import number
+from simkit.checks.usage import counted, usage_notes
 from simkit.model.scenario import Expectation, Matcher
 from simkit.model.trace import Event, Trace
 from simkit.model.verdict import Finding
 
 
-class Fact(NamedTuple):
-    """A value of a finished run and the events behind it. ``spans``: the value is a time in nanoseconds."""
-
-    value: object
-    events: Sequence[Event] = ()
-    spans: bool = False
-
-
 def met(expectation: Expectation, trace: Trace) -> Iterator[Finding]:
     """Give a finding for every matcher that is not met. Raises ``KeyError`` for an unknown fact."""
+    if expectation.fact == _EVENTS:
+        yield from in_order(expectation, trace)
+        return
     facts = _FACTS[expectation.fact](trace, expectation.key)
     if isinstance(facts, Fact):
         for matcher in expectation.matchers:
@@ -41,17 +38,24 @@ def met(expectation: Expectation, trace: Trace) -> Iterator[Finding]:
 
 def facts() -> tuple[str, ...]:
     """Return the names of all facts, in the order of the reference."""
-    return tuple(_FACTS)
+    return (*_FACTS, _EVENTS)
 
 
 # -- the facts -------------------------------------------------------------------------------------
 def _requests(trace: Trace, key: str | None) -> Fact:
-    return _count([e for e in trace.of("request") if key is None or str(e.get("method")).lower() == key.lower()])
+    """Completion requests are the posts; the gets are those that ask for a background job."""
+    if key == "get":
+        return _count([e for e in trace.of("job.request") if e.get("method") == "GET"])
+    return _count(trace.of("request"))
 
 
 def _attempts(trace: Trace, key: str | None) -> Fact:
     """Requests that arrived, and connections that never came about."""
     return _count(trace.of("request", "connection.refused"))
+
+
+def _polls(trace: Trace, key: str | None) -> Fact:
+    return _count([e for e in trace.of("job.request") if e.get("op") == "retrieve"])
 
 
 def _continuations(trace: Trace, key: str | None) -> Fact:
@@ -60,6 +64,20 @@ def _continuations(trace: Trace, key: str | None) -> Fact:
 
 def _tool_calls(trace: Trace, key: str | None) -> Fact:
     return _count([e for e in trace.of("tool.start") if key is None or e.get("tool") == key])
+
+
+def _tool_effects(trace: Trace, key: str | None) -> Fact:
+    return _count([e for e in trace.of("tool.effect") if key is None or e.get("tool") == key])
+
+
+def _parked(trace: Trace, key: str | None) -> Fact:
+    return _count([task.told for task in parked_tasks(trace).tasks.values()])
+
+
+def _usage(trace: Trace, key: str | None) -> Fact:
+    """The tokens that the subject has counted, and not those that the provider told: the sums of its notes."""
+    notes = usage_notes(trace)
+    return Fact(sum(counted(note, str(key)) for note in notes) if notes else None, notes)
 
 
 def _tool_results_sent(trace: Trace, key: str | None) -> Fact:
@@ -116,15 +134,21 @@ def _last(events: list[Event], name: str) -> Fact:
 _FACTS: Final[dict[str, Callable[[Trace, str | None], Fact | list[Fact]]]] = {
     "requests": _requests,
     "attempts": _attempts,
+    "polls": _polls,
     "continuations": _continuations,
     "tool_calls": _tool_calls,
+    "tool_effects": _tool_effects,
+    "parked": _parked,
     "tool_results_sent": _tool_results_sent,
     "messages": _messages,
     "last_message": _last_message,
     "outcome": _outcome,
     "ends_within": _ends_within,
     "waits": _waits,
+    "usage": _usage,
 }
+# It holds no value that could be compared, but an order.
+_EVENTS: Final = "events"
 
 
 # -- comparing -------------------------------------------------------------------------------------
@@ -134,7 +158,7 @@ def _compare_each(expectation: Expectation, facts: list[Fact]) -> Iterator[Findi
     if len(matchers) == 1 and matchers[0].op != "exactly" and facts:
         matchers *= len(facts)
     if len(matchers) != len(facts):
-        actual = ", ".join(_say(fact.value, fact) for fact in facts) or "none"
+        actual = ", ".join(say(fact.value, spans=fact.spans) for fact in facts) or "none"
         events = [fact.events[-1].n for fact in facts[-1:]]
         yield _unmet(expectation, f"expected {name} to be {len(matchers)} in number, but there were {actual}", events)
         return
@@ -146,7 +170,7 @@ def _compare(expectation: Expectation, name: str, fact: Fact, matcher: Matcher) 
     if expectation.fact == "ends_within" and matcher.op == "exactly":
         matcher = Matcher(op="at_most", value=matcher.value)
     if not matches(fact, matcher):
-        text = f"expected {name} {_phrase(matcher, fact)}, but it was {_say(fact.value, fact)}"
+        text = f"expected {name} {to_be(matcher, spans=fact.spans)}, but it was {say(fact.value, spans=fact.spans)}"
         yield _unmet(expectation, text, _deciding(fact, matcher))
 
 
@@ -164,91 +188,6 @@ def _deciding(fact: Fact, matcher: Matcher) -> list[int]:
     return [event.n for event in fact.events[-1:]]
 
 
-def matches(fact: Fact, matcher: Matcher) -> bool:
-    """Say whether the value meets the matcher. Raises ``KeyError`` for a word that is no matcher."""
-    value = fact.value
-    if fact.spans and isinstance(value, int):
-        # The instants behind the value went through floats; whole microseconds are meant.
-        value = (value + ROUNDING_NS // 2) // ROUNDING_NS * ROUNDING_NS
-    return _OPS[matcher.op](value, matcher.value)
-
-
-def _between(value: object, bounds: object) -> bool:
-    low, high = _pair(bounds)
-    return _at_least(value, low) and _at_most(value, high)
-
-
-def _at_most(value: object, bound: object) -> bool:
-    return isinstance(value, int | float) and isinstance(bound, int | float) and value <= bound
-
-
-def _at_least(value: object, bound: object) -> bool:
-    return isinstance(value, int | float) and isinstance(bound, int | float) and value >= bound
-
-
-def _contains(value: object, part: object) -> bool:
-    if isinstance(value, str):
-        return str(part) in value
-    return isinstance(value, list | tuple) and part in value
-
-
-def _matches(value: object, pattern: object) -> bool:
-    return isinstance(value, str) and re.search(str(pattern), value) is not None
-
-
-def _one_of(value: object, choices: object) -> bool:
-    return isinstance(choices, list | tuple) and value in choices
-
-
-def _not(value: object, other: object) -> bool:
-    return not _OPS[other.op](value, other.value) if isinstance(other, Matcher) else value != other
-
-
-_OPS: Final[dict[str, Callable[[object, object], bool]]] = {
-    "exactly": lambda value, wanted: value == wanted,
-    "at_most": _at_most,
-    "at_least": _at_least,
-    "between": _between,
-    "contains": _contains,
-    "matches": _matches,
-    "one_of": _one_of,
-    "not": _not,
-}
-
-
 # -- the sentence ----------------------------------------------------------------------------------
 def _name(expectation: Expectation) -> str:
     return f"{expectation.fact} of {expectation.key}" if expectation.key else expectation.fact
-
-
-_PHRASES: Final = {
-    "exactly": "to be",
-    "at_most": "to be at most",
-    "at_least": "to be at least",
-    "contains": "to contain",
-    "matches": "to match",
-}
-
-
-def _phrase(matcher: Matcher, fact: Fact) -> str:
-    if matcher.op == "between":
-        low, high = _pair(matcher.value)
-        return f"to be between {_say(low, fact)} and {_say(high, fact)}"
-    if matcher.op == "one_of" and isinstance(matcher.value, list | tuple):
-        return f"to be one of {', '.join(_say(choice, fact) for choice in matcher.value)}"
-    if matcher.op == "not":
-        inner = matcher.value if isinstance(matcher.value, Matcher) else Matcher(op="exactly", value=matcher.value)
-        return f"not {_phrase(inner, fact)}"
-    return f"{_PHRASES[matcher.op]} {_say(matcher.value, fact)}"
-
-
-def _say(value: object, fact: Fact) -> str:
-    if fact.spans and isinstance(value, int):
-        return format_duration(value)
-    return "missing" if value is None else quoted(value)
-
-
-def _pair(bounds: object) -> tuple[object, object]:
-    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
-        raise ValueError(f"between has {bounds!r}, expected a low and a high bound")
-    return bounds[0], bounds[1]

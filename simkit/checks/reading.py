@@ -117,6 +117,44 @@ def answer_place(scenario: Scenario, exchange: Exchange) -> Place | None:
     return (steps[step].place if 0 <= step < len(steps) else None) or answer.place
 
 
+# -- tools -----------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class ToolRun:
+    """One run of a tool. ``end`` is None where it had not ended when the run was over."""
+
+    start: Event
+    effects: list[Event] = field(default_factory=list)
+    end: Event | None = None
+
+    @property
+    def tool(self) -> object:
+        """The tool's name."""
+        return self.start.get("tool")
+
+    @property
+    def key(self) -> Hashable:
+        """What two runs of the same call have in common."""
+        return same_call(self.tool, self.start.get("args"))
+
+    def is_alive_at(self, n: int) -> bool:
+        """Say whether it had begun and not ended when event ``n`` happened."""
+        return self.start.n < n and (self.end is None or self.end.n > n)
+
+
+def tool_runs(trace: Trace) -> list[ToolRun]:
+    """Return every run of a tool, in order."""
+    found: dict[object, ToolRun] = {}
+    for event in trace.of("tool.start", "tool.effect", "tool.end"):
+        run = event.get("run")
+        if event.kind == "tool.start":
+            found[run] = ToolRun(event)
+        elif event.kind == "tool.effect":
+            found[run].effects.append(event)
+        else:
+            found[run].end = event
+    return list(found.values())
+
+
 # -- turns -----------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class Turn:
@@ -217,14 +255,15 @@ def same_call(tool: object, args: object) -> Hashable:
     Values are frozen instead of printed, so that 1 and 1.0 stay equal: a schema that asks for a float turns
     one into the other on the way to the tool.
     """
-    return (tool, _frozen(args))
+    return (tool, frozen(args))
 
 
-def _frozen(value: object) -> Hashable:
+def frozen(value: object) -> Hashable:
+    """Return a key that is equal for equal JSON values, 1 and 1.0 being such."""
     if isinstance(value, Mapping):
-        return frozenset((str(k), _frozen(v)) for k, v in value.items())
+        return frozenset((str(k), frozen(v)) for k, v in value.items())
     if isinstance(value, list | tuple):
-        return tuple(_frozen(v) for v in value)
+        return tuple(frozen(v) for v in value)
     return value if isinstance(value, int | float | str | None) else str(value)
 
 

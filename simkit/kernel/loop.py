@@ -328,6 +328,10 @@ class SimEventLoop(RealLoop):
                 # Whatever ended the run goes to its caller: nobody is told that it was never retrieved.
                 main_task.exception()
 
+    def is_blocked_in(self, thread: SimThread) -> bool:
+        """Say whether this thread, which waits, is in the middle of one of the loop's callbacks."""
+        return thread is self._thread and not self._idling and self.is_running()
+
     @property
     def wound_down(self) -> bool:
         """Say whether nothing is left that has to run before the loop can be closed."""

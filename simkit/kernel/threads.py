@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from simkit.errors import NotSimulatedError, RunEndedError, WorldEndedError
 from simkit.kernel.clock import to_ns
+from simkit.kernel.sites import subjects_line
 
 if TYPE_CHECKING:
     from simkit.kernel.patches import Patches
@@ -156,7 +157,7 @@ class Threads:
         if me.abandoned:
             raise WorldEndedError
         me.awake, me.waits_for = False, waits_for
-        timer = None
+        since_ns, timer = world.clock.now_ns, None
         if deadline_ns is not None:
             label = f"the deadline of {me.name}"
             timer = world.call_at_ns(deadline_ns, lambda: self.wake(me), label=label, outside=False)
@@ -170,7 +171,19 @@ class Threads:
             me.waits_for = ""
             if timer is not None:
                 timer.cancel()
+        if world.clock.now_ns > since_ns:
+            self._note_blocked(me, since_ns, waits_for)
         self._raise_pending(me)
+
+    def _note_blocked(self, me: SimThread, since_ns: int, waits_for: str) -> None:
+        """Record that a callback has blocked the thread of its own event loop: meanwhile nothing else of it could run.
+
+        How long is virtual time, so it is what the wait costs in production and not what it cost here.
+        """
+        world = self.world
+        if any(loop.is_blocked_in(me) for loop in world.loops):
+            ns = world.clock.now_ns - since_ns
+            world.recorder.record("world", "loop.blocked", ns=ns, where=subjects_line(), waits=waits_for)
 
     def block_for(self, me: SimThread, seconds: float | None, waits_for: str) -> None:
         """Block for at most this many virtual seconds; None waits for ever."""

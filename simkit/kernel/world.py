@@ -26,6 +26,7 @@ from simkit.kernel.entropy import Entropy
 from simkit.kernel.machine import MACHINE
 from simkit.kernel.network import Network
 from simkit.kernel.recorder import Recorder
+from simkit.kernel.sites import subjects_line
 from simkit.kernel.survivors import Survivors
 from simkit.kernel.threads import Threads, running_world
 from simkit.kernel.wallclock import EPOCH_S
@@ -384,6 +385,10 @@ class World:
     def _charge(self) -> None:
         if self._spin % SPIN_STEPS_PER_MS == 0:
             spin = self._spin
+            if spin % SPIN_FREE_STEPS == SPIN_STEPS_PER_MS:
+                # With the first charge, and now and then while it goes on.
+                alive = self.survivors.brief()
+                self.recorder.record("world", "spin", steps=spin, where=subjects_line(), alive=alive)
             self.advance(self.clock.now_ns + NS_PER_MS)
             self._spin = spin
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from simkit.language.entry import Entry
+from simkit.language.events import MAIN_VALUES
 from simkit.model.scenario import (
+    EventPattern,
     Expectation,
     LawUse,
     Limits,
@@ -365,12 +367,32 @@ def _expectations(e: Entry) -> Iterator[Expectation]:
         match value:
             case Matcher():
                 yield Expectation(fact=fact, matchers=(value,), place=place)
+            case tuple() if fact == "events":
+                occurs = tuple(Matcher(op="occurs", value=_event(event)) for event in e.entries(fact))
+                yield Expectation(fact=fact, matchers=occurs, place=place)
             case tuple():
                 yield Expectation(fact=fact, matchers=cast("tuple[Matcher, ...]", value), place=place)
             case Entry():
                 for key, matcher in value.values.items():
                     one = cast(Matcher, matcher)
                     yield Expectation(fact=fact, key=key, matchers=(one,), place=value.places[key])
+
+
+def _event(e: Entry) -> EventPattern:
+    """Return the pattern of an event: of its main value alone, of several values by name, or of its kind alone."""
+    value = e.values[e.verb]
+    if isinstance(value, Entry):
+        values = {name: _held(one) for name, one in value.values.items()}
+    else:
+        values = {MAIN_VALUES[e.verb]: value} if isinstance(value, Matcher) else {}
+    return EventPattern(kind=e.verb, values=values, at=cast("Matcher | None", e.values.get("at")), place=e.place)
+
+
+def _held(value: object) -> Matcher:
+    """Return the matcher of a value that was written without one: of a mapping, the keys that are there must be."""
+    if isinstance(value, Matcher):
+        return value
+    return Matcher(op="holds" if isinstance(value, dict) else "exactly", value=value)
 
 
 def _law(e: Entry) -> LawUse:

@@ -196,10 +196,16 @@ class Either:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A value of a finished run: exact, or one operator. With ``op`` it is a plain value, compared so."""
+    """A value of a finished run: exact, or one operator. With ``op`` it is a plain value, compared so.
 
-    of: Text | Count | Span
+    With ``parts`` a mapping of these may stand in its place. Where a value alone means one of the parts, ``main`` is
+    the name of that one; then no value at all asks for nothing, and the key may stand alone.
+    """
+
+    of: Text | Count | Span | Plain | Flag
     op: str = ""
+    parts: Record | Names | None = None
+    main: str = ""
 
     @property
     def called(self) -> str:

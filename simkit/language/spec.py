@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from simkit.language.events import EVENT, figure
 from simkit.language.shapes import (
     Choice,
     Count,
@@ -536,18 +537,34 @@ TOOL: Final = Record(
     ),
 )
 
+
 EXPECT: Final = Record(
     called="expect",
     keys=(
         Key(
             name="requests",
-            shape=Fact(of=Count()),
-            says="Completion requests that reached the provider, each attempt counted.",
+            shape=Fact(
+                of=Count(),
+                parts=Record(
+                    called="requests by their method",
+                    keys=(
+                        figure("post", "Completion requests."),
+                        figure("get", "Requests for background answers: polls, and streams that are resumed."),
+                    ),
+                ),
+            ),
+            says="Completion requests that reached the provider, each attempt counted; or, as a mapping, the posts and "
+            "the gets.",
         ),
         Key(
             name="attempts",
             shape=Fact(of=Count()),
             says="Attempts at a completion, those that never reached the provider counted too.",
+        ),
+        Key(
+            name="polls",
+            shape=Fact(of=Count()),
+            says="How often a background answer was asked for as a whole, whatever came of it.",
         ),
         Key(
             name="continuations",
@@ -558,6 +575,16 @@ EXPECT: Final = Record(
             name="tool_calls",
             shape=Names(item=Fact(of=Count()), name=_TOOL_NAME),
             says="Runs of each tool.",
+        ),
+        Key(
+            name="tool_effects",
+            shape=Names(item=Fact(of=Count()), name=_TOOL_NAME),
+            says="How often the side effect of each tool has happened.",
+        ),
+        Key(
+            name="parked",
+            shape=Fact(of=Count()),
+            says="Tool calls that outlived their budget and went on in the background.",
         ),
         Key(
             name="tool_results_sent",
@@ -584,6 +611,22 @@ EXPECT: Final = Record(
             name="waits",
             shape=ListOf(item=Fact(of=Span())),
             says="The gaps between the attempts, one value for each, in order.",
+        ),
+        Key(
+            name="usage",
+            shape=Record(
+                called="the usage that the subject counts",
+                keys=(
+                    figure("input", "Tokens of the requests."),
+                    figure("output", "Tokens of the answers."),
+                ),
+            ),
+            says="The tokens that the subject has counted over the run, as its notes called usage say.",
+        ),
+        Key(
+            name="events",
+            shape=ListOf(item=EVENT, least=1),
+            says="Events that must occur in this order, whatever else happens between them; a kind alone will do.",
         ),
     ),
 )

@@ -279,7 +279,7 @@ class Walker:
         if verb_alone is not None:
             return Entry(node.place, {verb_alone.key.name: True}, {}, verb_alone.key.name)
         if not isinstance(node, Map):
-            return self._expected(node, shape.called, spaced(node) or how_to_write(shape))
+            return self._expected(node, shape.called, spaced(node) or self._meant_alone(node, shape))
         verb = self._verb(node, shape) if shape.verbs else None
         if isinstance(verb, Bad):
             return BAD
@@ -342,11 +342,17 @@ class Walker:
 
     # -- verbs -------------------------------------------------------------------------------------
     def _bare_verb(self, node: Node, shape: Record) -> Verb | None:
-        """A verb that takes no value may stand without its colon."""
+        """A verb that needs no value may stand without its colon."""
         if not isinstance(node, Scalar):
             return None
-        bare = (v for v in shape.verbs if isinstance(v.key.shape, Nothing) and v.key.name == node.value)
+        bare = (v for v in shape.verbs if _needs_no_value(v.key.shape) and v.key.name == node.value)
         return next(bare, None)
+
+    def _meant_alone(self, node: Node, shape: Record) -> str:
+        """Return the remedy for what is no mapping: the verb that it nearly is, or how a record is written."""
+        alone = [verb.key.name for verb in shape.verbs if _needs_no_value(verb.key.shape)]
+        guess = self._did_you_mean(node.text, alone) if isinstance(node, Scalar) else ""
+        return guess if guess.startswith("did") else how_to_write(shape)
 
     def _verb(self, node: Map, shape: Record) -> Verb | Bad:
         verbs = {verb.key.name: verb for verb in shape.verbs}
@@ -370,6 +376,10 @@ class Walker:
 
     # -- facts -------------------------------------------------------------------------------------
     def _fact(self, node: Node, shape: Fact) -> object:
+        if shape.main and isinstance(node, Scalar) and node.value is None:
+            return True
+        if shape.parts is not None and isinstance(node, Map) and _holds_parts(node, shape.parts):
+            return self.read(node, shape.parts)
         if shape.op or not isinstance(node, Map):
             value = self.read(node, shape.of)
             return BAD if value is BAD else Matcher(op=shape.op or "exactly", value=value)
@@ -378,7 +388,7 @@ class Walker:
         key, operand = node.entries[0]
         operator = next((o for o in OPERATORS if o.name == key.text and _suits(o, shape)), None)
         if operator is None:
-            known = [o.name for o in OPERATORS if _suits(o, shape)]
+            known = [*(o.name for o in OPERATORS if _suits(o, shape)), *_names_of(shape.parts)]
             return self._wrong(
                 key, f"{short(key.text)} cannot compare {shape.called}", self._did_you_mean(key.text, known)
             )
@@ -447,4 +457,22 @@ def _is_extra(verb: Verb, of: Verb) -> bool:
 
 
 def _suits(operator: Operator, shape: Fact) -> bool:
-    return operator.texts if isinstance(shape.of, Text) else operator.numbers
+    if isinstance(shape.of, Flag):
+        return False
+    return operator.texts if isinstance(shape.of, Text | Plain) else operator.numbers
+
+
+def _needs_no_value(shape: Shape) -> bool:
+    return isinstance(shape, Nothing) or (isinstance(shape, Fact) and bool(shape.main))
+
+
+def _holds_parts(node: Map, parts: Record | Names) -> bool:
+    """Say whether a mapping in the place of a fact holds parts of it, and is no comparison."""
+    keys = {key.text for key, _ in node.entries}
+    if isinstance(parts, Names):
+        return not keys & {operator.name for operator in OPERATORS}
+    return not keys.isdisjoint(_names_of(parts))
+
+
+def _names_of(parts: Record | Names | None) -> list[str]:
+    return [key.name for key in parts.keys] if isinstance(parts, Record) else []

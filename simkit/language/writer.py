@@ -20,8 +20,9 @@ from pathlib import PurePath
 from typing import Final, TypeVar, assert_never, cast
 
 from simkit.errors import UsageError
+from simkit.language.events import MAIN_VALUES
 from simkit.language.nodes import DEPTH_MAX
-from simkit.language.shapes import Fact, ListOf, Names, Shape, Span
+from simkit.language.shapes import Fact, ListOf, Names, Shape, Span, Text
 from simkit.language.spec import EXPECT, FORMAT
 from simkit.language.yamltext import (
     KEY_MAX,
@@ -40,6 +41,7 @@ from simkit.language.yamltext import (
 )
 from simkit.model.duration import NS_PER_S, format_duration, parse_duration
 from simkit.model.scenario import (
+    EventPattern,
     Expectation,
     LawUse,
     Limits,
@@ -421,11 +423,29 @@ def _expect(expected: Iterable[Expectation]) -> dict[str, Tree]:
             inner = shape.item if isinstance(shape, Names) else shape
             named = cast("Inline[dict[str, Tree]]", tree.setdefault(one.fact, Inline({})))
             named.value[one.key] = _matched(one.matchers[0], inner)
+        elif one.fact == "events":
+            tree[one.fact] = [_event(cast(EventPattern, matcher.value)) for matcher in one.matchers]
         elif isinstance(shape, ListOf):
             tree[one.fact] = Inline([_matched(matcher, shape.item) for matcher in one.matchers])
         else:
             tree[one.fact] = _matched(one.matchers[0], shape)
     return tree
+
+
+def _event(pattern: EventPattern) -> Tree:
+    main, values = MAIN_VALUES.get(pattern.kind), pattern.values
+    if not values and pattern.at is None:
+        return pattern.kind
+    said: Tree = Inline({name: _held(matcher) for name, matcher in values.items()}) if values else None
+    if main is not None and list(values) == [main]:
+        said = _held(values[main])
+    if pattern.at is None:
+        return {pattern.kind: said}
+    return Inline({pattern.kind: said, "at": _matched(pattern.at, Fact(of=Span()))})
+
+
+def _held(matcher: Matcher) -> Tree:
+    return matcher.value if matcher.op == "holds" else _matched(matcher, Fact(of=Text()))
 
 
 def _matched(matcher: Matcher, shape: Shape) -> Tree:

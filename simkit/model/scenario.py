@@ -83,11 +83,22 @@ class Matcher:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventPattern:
+    """An event that must occur: its kind, what its values must be, and at which instant (ns), if that matters."""
+
+    kind: str
+    values: Mapping[str, Matcher] = field(default_factory=dict)
+    at: Matcher | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """A fact of the finished run and what it must be.
 
     ``key`` picks one entry of a mapping fact (``tool_calls: {write_file: 1}`` is the fact ``tool_calls``, the key
-    ``write_file``). ``matchers`` holds one matcher, or one for each item of a list fact such as ``waits``.
+    ``write_file``). ``matchers`` holds one matcher, or one for each item of a list fact such as ``waits``; those of the
+    fact ``events`` are of the op ``occurs``, with an ``EventPattern`` each.
     """
 
     fact: str

@@ -48,11 +48,15 @@ turn.start           subject    turn, text
 turn.end             subject    turn, outcome (a word of the subject: finished, incomplete, failed, cancelled), text
 said                 subject    text
 note                 subject    name, and whatever the subject adds (the agent's: idle_deadline, partial_stub,
-                                continuation, retry, dropped_calls, ...)
+                                continuation, retry, dropped_calls, ...); a note called usage has input and output,
+                                the tokens that the subject has counted since its last one
 subject.returned     subject    (none)
 subject.raised       subject    error, text, where (file:line of the innermost frame outside simkit)
 orphan               world      what (task, thread, connection, stream, timer, generator), name, created, waits
 lost.error           world      error, text, where
+loop.blocked         world      ns (how long a callback held its event loop up), where (the subject's line), waits
+                                (for what: time.sleep, a lock, a blocking tool)
+spin                 world      steps (taken so far at one instant, beyond all that is free), where, alive (who is)
 run.end              world      reason (returned, raised, deadlock, livelock, horizon, unmatched, exhausted,
                                 undeclared_host, limit, unplayable), text
 ===================  =========  =============================================================================

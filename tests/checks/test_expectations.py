@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from simkit.checks.expectations import Fact, facts, matches, met
+from simkit.checks.comparing import Fact, matches
+from simkit.checks.expectations import facts, met
 from simkit.model.duration import NS_PER_S
 from simkit.model.scenario import Expectation, Matcher
 from simkit.model.timeline import Place
@@ -16,7 +17,12 @@ def story() -> Story:
     tale = Story().turn().event("network", "connection.refused", host="api.test", port=443, how="refused")
     tale.at("1s").request(1, USER).response(1, 429).at("3s").request(2, USER).answer(2)
     tale.event("subject", "note", name="continuation").event("subject", "note", name="retry")
-    tale.runs("x").runs("x").runs("y").request(3, *history).answer(3).request(4, *history, USER).answer(4)
+    tale.runs("x").effect(1, "done", "x").runs("x").runs("y").request(3, *history).answer(3).request(
+        4, *history, USER
+    ).answer(4)
+    tale.job("queued", 4).asks("retrieve", number=4).asks("retrieve", status=502, number=4).asks("stream", number=4)
+    tale.asks("cancel", "cancelled", 4).note("usage", input=100, output=5).note("usage", input=20)
+    tale.note("parked", background_id="bg-1", tool="y", call="q", args={})
     return tale.event("subject", "said", text="Done, it is ready.").turn_ends().at("9s").returns()
 
 
@@ -34,12 +40,18 @@ def exactly(value: object) -> Matcher:
     [
         ("requests", None, 4),
         ("requests", "post", 4),
-        ("requests", "get", 0),
+        ("requests", "get", 3),
+        ("polls", None, 2),
         ("attempts", None, 5),
         ("continuations", None, 1),
         ("tool_calls", None, 3),
         ("tool_calls", "x", 2),
         ("tool_calls", "z", 0),
+        ("tool_effects", "x", 1),
+        ("tool_effects", "y", 0),
+        ("parked", None, 1),
+        ("usage", "input", 120),
+        ("usage", "output", 5),
         ("tool_results_sent", None, 2),
         ("messages", None, 1),
         ("last_message", None, "Done, it is ready."),
@@ -113,6 +125,12 @@ def test_a_fact_that_is_missing_meets_no_value(fact: str) -> None:
     assert [len(unmet(fact, Matcher(op=op, value="x"), tale=Story())) for op in ops] == [1] * len(ops)
 
 
+def test_a_subject_that_reports_no_usage_has_counted_nothing_and_not_zero() -> None:
+    assert unmet("usage", exactly(0), key="input", tale=Story()) == [
+        "expected usage of input to be 0, but it was missing"
+    ]
+
+
 def test_a_finding_points_to_the_expectation_and_the_first_event_too_many() -> None:
     place = Place(FILE, 30)
     expectation = Expectation(fact="requests", matchers=(Matcher(op="at_most", value=1),), place=place)
@@ -132,12 +150,17 @@ def test_every_fact_has_a_name_of_the_language() -> None:
     assert facts() == (
         "requests",
         "attempts",
+        "polls",
         "continuations",
         "tool_calls",
+        "tool_effects",
+        "parked",
         "tool_results_sent",
         "messages",
         "last_message",
         "outcome",
         "ends_within",
         "waits",
+        "usage",
+        "events",
     )

@@ -102,6 +102,31 @@ class Story:
         self._now_ns += parse_duration(f"{seconds}s")
         return self.stream_ends(number, how)
 
+    # -- background answers ---------------------------------------------------------------------------
+    def job(self, state: str, number: int = 1) -> Self:
+        """The background answer to a request enters a state."""
+        return self.event("provider", "job.state", job=f"resp_{number}", request=number, state=state, line=7)
+
+    def asks(self, op: str = "retrieve", state: str = "in_progress", number: int = 1, status: int | None = 200) -> Self:
+        """Somebody asks for the background answer to a request, or for its end."""
+        method = "GET" if op in ("retrieve", "stream") else "POST"
+        values = {"job": f"resp_{number}", "request": number, "op": op, "status": status, "state": state}
+        return self.event("provider", "job.request", **values, method=method, poll=1, after=None)
+
+    def polled(self, state: str = "completed", number: int = 1, *, calls: Sequence[object] = ()) -> Self:
+        """A poll is answered with a job that is over, and with all that it holds."""
+        return self.asks("retrieve", state, number).stream_ends(number, finish="tool_calls", calls=calls)
+
+    # -- the user -------------------------------------------------------------------------------------
+    def says(self, text: str = "Write it") -> Self:
+        return self.event("user", "user.says", text=text, line=3)
+
+    def cancels(self, *, heard: bool = True) -> Self:
+        return self.event("user", "user.cancels", heard=heard, line=4)
+
+    def leaves(self, *, heard: bool = True) -> Self:
+        return self.event("user", "user.leaves", heard=heard, line=4)
+
     # -- the subject and its tools --------------------------------------------------------------------
     def turn(self, number: int = 1) -> Self:
         return self.event("subject", "turn.start", turn=number, text="Write it")
@@ -110,10 +135,23 @@ class Story:
         return self.event("subject", "turn.end", turn=number, outcome=outcome, text="")
 
     def runs(self, tool: str = "write_file", args: object = ARGS, *, result: object = "ok", takes: str = "0s") -> Self:
-        self._runs += 1
-        self.event("tool", "tool.start", run=self._runs, tool=tool, args=args)
+        self.starts(tool, args)
         self._now_ns += parse_duration(takes)
-        return self.event("tool", "tool.end", run=self._runs, tool=tool, outcome="ok", result=result)
+        return self.ends(self._runs, tool, result=result)
+
+    def starts(self, tool: str = "write_file", args: object = ARGS) -> Self:
+        """A tool begins: runs are numbered from 1."""
+        self._runs += 1
+        return self.event("tool", "tool.start", run=self._runs, tool=tool, args=args)
+
+    def ends(self, run: int, tool: str = "write_file", outcome: str = "ok", *, result: object = "ok") -> Self:
+        return self.event("tool", "tool.end", run=run, tool=tool, outcome=outcome, result=result)
+
+    def effect(self, run: int, text: str = "file written", tool: str = "write_file") -> Self:
+        return self.event("tool", "tool.effect", run=run, tool=tool, text=text)
+
+    def note(self, name: str, **values: object) -> Self:
+        return self.event("subject", "note", name=name, **values)
 
     def returns(self, reason: str = "returned", text: str = "") -> Self:
         return self.event("world", "run.end", reason=reason, text=text)

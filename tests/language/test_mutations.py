@@ -54,6 +54,9 @@ expect:
   tool_calls: {"${name}": 1}
   last_message: {matches: "^Done"}
   waits: [7s, {between: [700ms, 1s]}]
+  requests: {post: 1, get: {at_most: 2}}
+  usage: {input: 3}
+  events: [stream.end, {tool.start: {tool: a, args: {path: b}}, at: {at_most: 5s}}, {note: {name: parked, n: 1}}]
 always:
   - bounded_requests: 6
   - {off: no_orphans, because: it is so}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, cast, get_args
 
 import pytest
 
 from simkit.errors import ScenarioError, UsageError
 from simkit.language.reader import FILE_BYTES_MAX, load, loads
 from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S
-from simkit.model.scenario import Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserSays
+from simkit.model.scenario import EventPattern, Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserSays
 from simkit.model.timeline import (
     NO_INDEX,
     Answer,
@@ -472,6 +472,70 @@ expect:
             ),
         ),
     )
+
+
+def exactly(value: object) -> Matcher:
+    return Matcher(op="exactly", value=value)
+
+
+def test_facts_with_parts_become_one_expectation_for_each() -> None:
+    text = """provider: []
+expect:
+  requests: {post: 1, get: {at_most: 40}}
+  polls: {at_least: 2}
+  tool_effects: {transfer: 1}
+  parked: 0
+  usage: {input: 120, output: {not: 0}}
+"""
+    assert read_one(text).expect == (
+        Expectation(fact="requests", key="post", matchers=(exactly(1),)),
+        Expectation(fact="requests", key="get", matchers=(Matcher(op="at_most", value=40),)),
+        Expectation(fact="polls", matchers=(Matcher(op="at_least", value=2),)),
+        Expectation(fact="tool_effects", key="transfer", matchers=(exactly(1),)),
+        Expectation(fact="parked", matchers=(exactly(0),)),
+        Expectation(fact="usage", key="input", matchers=(exactly(120),)),
+        Expectation(fact="usage", key="output", matchers=(Matcher(op="not", value=0),)),
+    )
+
+
+def test_an_event_is_a_kind_with_its_main_value_with_values_by_name_or_alone() -> None:
+    text = """provider: []
+expect:
+  events:
+    - tool.start: write_file
+    - said: {contains: Done}
+    - tool.end: {tool: write_file, outcome: {not: ok}}
+    - tool.start: {args: {path: a}}
+    - user.cancels: {heard: true}
+    - note: {name: parked, tool: slow}
+    - {turn.end: finished, at: {at_most: 90s}}
+    - {stream.end: , at: 1s}
+    - subject.returned
+    - stream.end
+    - run.end:
+"""
+    (events,) = read_one(text).expect
+    assert [matcher.value for matcher in events.matchers] == [
+        EventPattern(kind="tool.start", values={"tool": exactly("write_file")}),
+        EventPattern(kind="said", values={"text": Matcher(op="contains", value="Done")}),
+        EventPattern(kind="tool.end", values={"tool": exactly("write_file"), "outcome": Matcher(op="not", value="ok")}),
+        EventPattern(kind="tool.start", values={"args": Matcher(op="holds", value={"path": "a"})}),
+        EventPattern(kind="user.cancels", values={"heard": exactly(True)}),
+        EventPattern(kind="note", values={"name": exactly("parked"), "tool": exactly("slow")}),
+        EventPattern(kind="turn.end", values={"outcome": exactly("finished")}, at=Matcher(op="at_most", value=90 * S)),
+        EventPattern(kind="stream.end", at=exactly(S)),
+        EventPattern(kind="subject.returned"),
+        EventPattern(kind="stream.end"),
+        EventPattern(kind="run.end"),
+    ]
+
+
+def test_a_pattern_knows_its_own_line() -> None:
+    (events,) = read_one("provider: []\nexpect:\n  events:\n    - stream.end\n    - said: a\n").expect
+    assert [cast(EventPattern, m.value).place for m in events.matchers] == [
+        Place("a.sim.yaml", 6, 7),
+        Place("a.sim.yaml", 7, 7),
+    ]
 
 
 def test_laws_are_named_given_a_value_or_switched_off_with_a_reason() -> None:

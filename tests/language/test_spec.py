@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
+from simkit.checks.expectations import facts
+from simkit.checks.judge import laws
 from simkit.language.builder import HOST_REPLIES, POLL_REPLIES, REPLIES, STEPS
+from simkit.language.events import EVENT, MAIN_VALUES
 from simkit.language.shapes import OPERATORS, Either, Fact, Key, ListOf, Names, Record, Shape
-from simkit.language.spec import ANSWER, BACKGROUND, HOST, SCENARIO, STEP, WHEN
+from simkit.language.spec import ANSWER, BACKGROUND, EXPECT, HOST, SCENARIO, STEP, WHEN
+from simkit.model import trace
 from simkit.model.duration import parse_duration
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import BackgroundReply, When
+
+from .laws import LAWS
 
 
 def keys_below(shape: Shape) -> Iterator[Key]:
@@ -23,6 +30,8 @@ def keys_below(shape: Shape) -> Iterator[Key]:
             yield from keys_of(shape.keys)
         case Either():
             yield from keys_below(shape.mapping)
+        case Fact() if shape.parts is not None:
+            yield from keys_below(shape.parts)
 
 
 def keys_of(keys: tuple[Key, ...]) -> Iterator[Key]:
@@ -80,8 +89,55 @@ def test_every_top_level_key_reaches_the_model() -> None:
     assert {key.name for key in SCENARIO.keys} - spent - held == set()
 
 
-def test_the_facts_of_expect_are_facts() -> None:
+def test_the_facts_of_expect_are_facts_or_patterns_of_events() -> None:
     (expect,) = (key.shape for key in SCENARIO.keys if key.name == "expect")
     assert isinstance(expect, Record)
-    leaves = [key.shape.item if isinstance(key.shape, ListOf | Names) else key.shape for key in expect.keys]
-    assert [type(leaf) for leaf in leaves] == [Fact] * len(leaves)
+    leaves = [leaf for key in expect.keys for leaf in leaves_of(key.shape)]
+    assert [leaf for leaf in leaves if not isinstance(leaf, Fact) and leaf is not EVENT] == []
+
+
+def leaves_of(shape: Shape) -> list[Shape]:
+    match shape:
+        case ListOf() | Names():
+            return [shape.item]
+        case Record():
+            return [key.shape for key in shape.keys]
+    return [shape]
+
+
+def test_the_facts_of_the_language_are_those_that_are_judged() -> None:
+    assert sorted(key.name for key in EXPECT.keys) == sorted(facts())
+
+
+def traces_table() -> dict[str, str]:
+    """The kinds of the trace's own table, each with the text about its values."""
+    told: dict[str, str] = {}
+    for line in (trace.__doc__ or "").split("\n===")[2].splitlines()[1:]:
+        kind = line[:20].strip()
+        told[kind or list(told)[-1]] = told.get(kind or list(told)[-1], "") + line[20:]
+    pair = told.pop("thread.start/.end")
+    return told | {"thread.start": pair, "thread.end": pair}
+
+
+def test_the_events_of_the_language_are_those_of_the_traces_table() -> None:
+    # How a run begins is written in the scenario itself, and what was never asked for is told of by the report.
+    assert {verb.key.name for verb in EVENT.verbs} == set(traces_table()) - {"run.start", "answer.unused"}
+
+
+def test_every_value_of_an_event_is_one_of_the_traces_table() -> None:
+    table, shapes = traces_table(), {verb.key.name: verb.key.shape for verb in EVENT.verbs}
+    records = {k: s.parts for k, s in shapes.items() if isinstance(s, Fact) and isinstance(s.parts, Record)}
+    asked = [(kind, key.name) for kind, parts in records.items() for key in parts.keys]
+    assert [(k, name) for k, name in asked if not re.search(rf"\b{name}\b", table[k])] == []
+
+
+def test_the_laws_that_these_tests_know_are_those_that_are_judged() -> None:
+    assert dict(laws()) == LAWS
+
+
+def test_every_event_with_values_has_a_main_one_among_them() -> None:
+    shapes = {verb.key.name: verb.key.shape for verb in EVENT.verbs}
+    mains = {kind: shape.main for kind, shape in shapes.items() if isinstance(shape, Fact)}
+    parts = {kind: shape.parts for kind, shape in shapes.items() if isinstance(shape, Fact)}
+    astray = [k for k, p in parts.items() if isinstance(p, Record) and mains[k] not in [key.name for key in p.keys]]
+    assert (mains, astray) == (MAIN_VALUES, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import Any, Final
 
 import pytest
@@ -17,7 +17,17 @@ from simkit.language.builder import REPLIES, STEPS
 from simkit.language.reader import load, loads
 from simkit.language.writer import write, write_answers
 from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S
-from simkit.model.scenario import Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserNote, UserSays
+from simkit.model.scenario import (
+    EventPattern,
+    Expectation,
+    LawUse,
+    Limits,
+    Matcher,
+    Scenario,
+    ToolSpec,
+    UserNote,
+    UserSays,
+)
 from simkit.model.timeline import (
     ANYTIME,
     NO_INDEX,
@@ -303,6 +313,56 @@ def test_all_there_is_around_the_answers_comes_back() -> None:
         limits=Limits(time_ns=600 * NS_PER_S, requests=7),
     )
     assert again(scenario) == scenario
+
+
+def occurs(kind: str, at: Matcher | None = None, **values: Matcher) -> Matcher:
+    return Matcher(op="occurs", value=EventPattern(kind=kind, values=values, at=at))
+
+
+def test_facts_with_parts_and_patterns_of_events_come_back_and_read_well() -> None:
+    exactly, most = Matcher(op="exactly", value=1), Matcher(op="at_most", value=2)
+    word, holds = Matcher(op="exactly", value="a"), Matcher(op="holds", value={"path": "a"})
+    scenario = Scenario(
+        title="t",
+        provider=(),
+        expect=(
+            Expectation(fact="requests", key="post", matchers=(exactly,)),
+            Expectation(fact="requests", key="get", matchers=(most,)),
+            Expectation(fact="usage", key="input", matchers=(most,)),
+            Expectation(
+                fact="events",
+                matchers=(
+                    occurs("stream.end"),
+                    occurs("tool.start", tool=word),
+                    occurs("tool.start", tool=word, args=holds),
+                    occurs("tool.start", args=holds),
+                    occurs("said", Matcher(op="at_most", value=NS_PER_S), text=Matcher(op="contains", value="D")),
+                    occurs("run.end", Matcher(op="exactly", value=90 * NS_PER_S)),
+                    occurs("subject.returned", Matcher(op="exactly", value=NS_PER_S)),
+                    occurs("user.cancels", heard=Matcher(op="exactly", value=True)),
+                ),
+            ),
+        ),
+    )
+    assert (again(scenario), write(scenario).partition("expect:\n")[2]) == (
+        scenario,
+        indent(
+            dedent("""\
+                requests: {post: 1, get: {at_most: 2}}
+                usage: {input: {at_most: 2}}
+                events:
+                  - stream.end
+                  - tool.start: a
+                  - tool.start: {tool: a, args: {path: a}}
+                  - tool.start: {args: {path: a}}
+                  - {said: {contains: D}, at: {at_most: 1s}}
+                  - {run.end: null, at: 90s}
+                  - {subject.returned: null, at: 1s}
+                  - user.cancels: true
+            """),
+            "  ",
+        ),
+    )
 
 
 def test_a_cassette_is_written_from_the_folder_of_the_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
