@@ -1,43 +1,90 @@
-"""Historical faults of agent loops, each planted into simkit's own agent from outside.
+"""Historical faults of agents, each planted into simkit's own agent from outside: the one table of them.
 
-The idea: a fault is a function from blueprint to blueprint that changes one limit, wraps the client, or puts
-a small subclass with one overridden seam in place of the loop. The constraint it protects: nothing in
-``simkit.agent`` knows of faults, so the sound agent has no switch that could be left on. A scenario that
-passes under the fault it was written for is not a test; that is what these are for.
+The idea: a fault is a function from blueprint to blueprint that changes one limit, wraps the client, or puts a small
+subclass with one overridden seam in place of the loop or the registry. The constraint it protects: nothing in
+``simkit.agent`` knows of faults, so the sound agent has no switch that could be left on. A scenario that passes under
+the fault it was written for is not a test; that is what these are for.
+
+The overrides stand beside this file: ``flawed_client``, ``flawed_loop`` and ``flawed_registry``. The last are the
+faults that the review of a published registry found, one row of it each; it numbers what a registry must keep.
+
+What a flaw ``breaks`` are laws, or facts of ``expect``, that every scenario which catches it sees broken. Where no
+scenario can show it, because it takes two sessions in one process or a tool that does what no scenario's tool can, it
+is the row itself (``registry-races/3``), and a test in a world sees that.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from simkit.agent.clients import Client, ClientOptions, Request, UnavailableError, Watch
-from simkit.agent.history import Call, ToolResult
+from simkit.agent.clients import Client, ClientOptions
 from simkit.agent.loop import Loop
-from simkit.agent.stream import Answer, Assembly, Piece, parse_arguments
-from simkit.agent.tools import Round
+from simkit.agent.registry import Registry
 from simkit.contracts import Flaw
 from simkit.errors import UsageError
 from simkit.extensions import nearest
 from simkit.subjects.blueprint import Blueprint
+from simkit.subjects.flawed_client import (
+    AskAnewWhenWindowClosed,
+    IgnoreRetryAfter,
+    LeaveAnswerRunning,
+    LeaveReaderRunning,
+    LoseParallelResult,
+    ResumeFromStart,
+)
+from simkit.subjects.flawed_loop import (
+    EndCallsWithTurn,
+    LeakContinuationToken,
+    NewRegistryEachTurn,
+    RunPartialCalls,
+    RunToolsTwice,
+    StubFinishStop,
+)
+from simkit.subjects.flawed_registry import (
+    BlameAgentForCancel,
+    CancelledTooSoon,
+    CancelOverResult,
+    CancelWithoutWaiting,
+    CloseOnlyParked,
+    CompareAnyWait,
+    DeliverToAllWaiters,
+    DryRunSaysCancelled,
+    EvictOldest,
+    EvictWithoutWaiting,
+    ExpectResultType,
+    ForgetDelivered,
+    ForgetEvicted,
+    LetExitsOut,
+    LetGoOfAbandoned,
+    ListAllAsRunning,
+    NeverReadParkedErrors,
+    NoCancelAll,
+    RegistryInContext,
+    RegistryOfLatestSession,
+    RunParkedCallAgain,
+    ShareParentsRegistry,
+    ToolCancelCancelsHandler,
+)
 
 # More than any script answers: the fault is that nothing of ours ends the turn.
 _WITHOUT_END: Final = 1_000_000
 
-# What a helpful parser puts behind arguments that were cut off, shortest first.
-_MENDS: Final = ("", "}", '"}', "]}", '"]}', "null}", '":null}', "}}", '"}}')
+# Where the registry was published whose review found the rows.
+_REGISTRY: Final = "Significant-Gravitas/AutoGPT pull 12841, registry-races row"
+
+Plant = Callable[[Blueprint], Blueprint]
 
 
 @dataclass(frozen=True, slots=True)
 class Plantable:
-    """A flaw and the function that plants it."""
+    """A flaw and the function that plants it; ``row`` is the invariant of the registry that it breaks."""
 
     flaw: Flaw
-    plant: Callable[[Blueprint], Blueprint]
+    plant: Plant
+    row: int | None = None
 
 
 def planted(name: str, blueprint: Blueprint) -> Blueprint:
@@ -49,134 +96,16 @@ def planted(name: str, blueprint: Blueprint) -> Blueprint:
     return FLAWS[name].plant(blueprint)
 
 
-# -- faults of the loop ----------------------------------------------------------------------------
-class StubFinishStop(Loop):
-    """A cut answer ends with ``stop``, as if the model had ended it."""
-
-    def stub(self, answer: Answer) -> Answer:
-        """Return the stub with the wrong finish reason."""
-        return replace(super().stub(answer), finish="stop")
-
-
-class RunPartialCalls(Loop):
-    """Cut arguments are mended, and the calls run."""
-
-    def assembly(self) -> Assembly:
-        """Return an assembly that mends."""
-        return MendingAssembly()
-
-
-class MendingAssembly(Assembly):
-    """Closes open strings and objects instead of refusing them."""
-
-    def answer(self) -> Answer:
-        """Return a cut answer as one that ended with tool calls."""
-        answer = super().answer()
-        if not self.calls or answer.finish not in (None, "length"):
-            return answer
-        calls = tuple(Call(call.id or "", call.name, _mended(call.args)) for call in self.calls)
-        return replace(answer, calls=calls, finish="tool_calls")
-
-
-class RunToolsTwice(Loop):
-    """Every call runs a second time, as after a retry that forgot what had run."""
-
-    def round(self, calls: Sequence[Call]) -> Round:
-        """Return a round that runs everything twice."""
-        return RoundTwice(calls, self.tools, self.observe)
-
-
-class RoundTwice(Round):
-    """Settles every call twice and keeps the second result."""
-
-    async def settle(self, call: Call) -> ToolResult:
-        """Return the result of the second run."""
-        await super().settle(call)
-        return await super().settle(call)
-
-
-# -- faults of the client --------------------------------------------------------------------------
-class WrappedClient:
-    """A client that passes everything on to a sound one; the faults below change one of its two methods."""
-
-    def __init__(self, sound: Client) -> None:
-        self.sound = sound
-
-    def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
-        """Pass the request on."""
-        return self.sound.stream(request, watch)
-
-    async def aclose(self) -> None:
-        """Close the sound client."""
-        await self.sound.aclose()
-
-
-class LoseParallelResult(WrappedClient):
-    """When several calls ran side by side, the last result is not sent back."""
-
-    def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
-        """Send the request without every result that directly follows another one."""
-        items = request.items
-        kept = tuple(
-            item
-            for before, item in zip((None, *items), items, strict=False)
-            if not (isinstance(before, ToolResult) and isinstance(item, ToolResult))
-        )
-        return self.sound.stream(replace(request, items=kept), watch)
-
-
-class IgnoreRetryAfter(WrappedClient):
-    """Retries at once, whatever the provider asked for."""
-
-    async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
-        """Try three times without a pause."""
-        for left in (2, 1, 0):
-            try:
-                async with aclosing(self.sound.stream(request, watch)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            except UnavailableError:
-                if not left:
-                    raise
-
-
-class LeaveReaderRunning(WrappedClient):
-    """A task of its own reads each stream, and nobody ends it when its reader has gone."""
-
-    def __init__(self, sound: Client) -> None:
-        super().__init__(sound)
-        self.readers: list[asyncio.Task[None]] = []
-
-    async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
-        """Yield what the reading task puts into a queue."""
-        queue: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
-        reading = self._read(request, watch, queue)
-        self.readers.append(asyncio.create_task(reading, name="stream reader"))
-        while (piece := await queue.get()) is not None:
-            if isinstance(piece, Exception):
-                raise piece
-            yield piece
-
-    async def aclose(self) -> None:
-        """Leave the connections open, for the readers still use them."""
-
-    async def _read(self, request: Request, watch: Watch, queue: asyncio.Queue[Piece | Exception | None]) -> None:
-        try:
-            async with aclosing(self.sound.stream(request, watch)) as pieces:
-                async for piece in pieces:
-                    queue.put_nowait(piece)
-            queue.put_nowait(None)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the consumer's side raises it
-            queue.put_nowait(error)
-
-
-# -- the table -------------------------------------------------------------------------------------
-def _with_loop(loop_class: type[Loop]) -> Callable[[Blueprint], Blueprint]:
+# -- how they are planted --------------------------------------------------------------------------------------------
+def _with_loop(loop_class: type[Loop]) -> Plant:
     return lambda blueprint: replace(blueprint, loop_class=loop_class)
 
 
-def _with_client(wrap: Callable[[Client], Client]) -> Callable[[Blueprint], Blueprint]:
+def _with_registry(registry_class: type[Registry]) -> Plant:
+    return lambda blueprint: replace(blueprint, registry_class=registry_class)
+
+
+def _with_client(wrap: Callable[[Client], Client]) -> Plant:
     def plant(blueprint: Blueprint) -> Blueprint:
         def connect(options: ClientOptions) -> Client:
             return wrap(blueprint.connect(options))
@@ -196,20 +125,26 @@ def _without_bounds(blueprint: Blueprint) -> Blueprint:
     return replace(blueprint, limits=limits)
 
 
+def _fail_with_first_poll(blueprint: Blueprint) -> Blueprint:
+    return replace(blueprint, limits=replace(blueprint.limits, poll_failures_max=0))
+
+
+def _poll_without_deadline(blueprint: Blueprint) -> Blueprint:
+    return replace(blueprint, limits=replace(blueprint.limits, poll_deadline_s=math.inf))
+
+
 def _retry_at_once(blueprint: Blueprint) -> Blueprint:
     own = replace(blueprint, options=replace(blueprint.options, max_retries=0))
     return _with_client(IgnoreRetryAfter)(own)
 
 
-def _mended(text: str) -> dict[str, object]:
-    for mend in _MENDS:
-        arguments = parse_arguments(text + mend)
-        if not isinstance(arguments, str):
-            return dict(arguments)
-    return {}
+def _row(number: int, name: str, plant: Plant, says: str, *breaks: str) -> Plantable:
+    """Return a fault of the published registry."""
+    return Plantable(Flaw(name=name, says=says, source=f"{_REGISTRY} {number}", breaks=breaks), plant, number)
 
 
-_PLANTABLE: Final = (
+# -- the table -------------------------------------------------------------------------------------------------------
+_OF_LOOPS: Final = (
     Plantable(
         Flaw(
             name="stub_finish_stop",
@@ -282,6 +217,243 @@ _PLANTABLE: Final = (
         ),
         _with_loop(RunToolsTwice),
     ),
+    Plantable(
+        Flaw(
+            name="leak_continuation_token",
+            says="the token of an answer that is over goes with every further request of the turn, so that answer is "
+            "fetched again and its call runs again",
+            source="microsoft/agent-framework 1.1.0, issue 5394",
+            breaks=("no_fetch_after_terminal", "tools_run_once"),
+        ),
+        _with_loop(LeakContinuationToken),
+    ),
+    Plantable(
+        Flaw(
+            name="failed_poll_ends_turn",
+            says="one failed question about a running answer ends the turn, and the answer is lost",
+            source="xorbitsai/xagent pull 2014; UKGovernmentBEIS/inspect_ai pull 4900",
+            breaks=("expect.outcome",),
+        ),
+        _fail_with_first_poll,
+    ),
+    Plantable(
+        Flaw(
+            name="poll_without_deadline",
+            says="a running answer is asked for without end",
+            source="LionSR/TeXRA pulls 9566 and 9567",
+            breaks=("ends",),
+        ),
+        _poll_without_deadline,
+    ),
+    Plantable(
+        Flaw(
+            name="leave_answer_running",
+            says="an answer that is given up runs on at the provider, for nobody told it to stop",
+            source="xorbitsai/xagent pull 2014",
+            breaks=("give_up_cancels_job",),
+        ),
+        _with_client(LeaveAnswerRunning),
+    ),
+    Plantable(
+        Flaw(
+            name="ask_anew_when_window_closed",
+            says="where a running answer can be streamed no more, its request goes out a second time",
+            source="openai/openai-python issue 2828",
+            breaks=("expect.requests",),
+        ),
+        _with_client(AskAnewWhenWindowClosed),
+    ),
+    Plantable(
+        Flaw(
+            name="resume_from_start",
+            says="a broken stream is taken up without a cursor, so what had come comes once more",
+            source="openai/openai-node pull 2671; openai/openai-node issue 1983",
+            breaks=("expect.last_message",),
+        ),
+        _with_client(ResumeFromStart),
+    ),
 )
 
-FLAWS: Final[dict[str, Plantable]] = {p.flaw.name: p for p in _PLANTABLE}
+_OF_REGISTRIES: Final = (
+    _row(
+        1,
+        "registry_in_context",
+        _with_registry(RegistryInContext),
+        "the registry is made in the context of the call that first asks for it, so no other call finds what is there",
+        "expect.last_message",
+    ),
+    _row(
+        2,
+        "no_cancel_all",
+        _with_registry(NoCancelAll),
+        "the end of the session finds nothing to cancel, and what was parked runs on",
+        "no_orphans",
+    ),
+    _row(
+        3,
+        "share_parents_registry",
+        _with_registry(ShareParentsRegistry),
+        "a sub-agent finds its parent's registry in its context, and can cancel what is in it",
+        "registry-races/3",
+    ),
+    _row(
+        4,
+        "new_registry_each_turn",
+        _with_loop(NewRegistryEachTurn),
+        "each turn begins with an empty registry, and nobody knows what the one before had parked",
+        "no_orphans",
+    ),
+    _row(
+        5,
+        "evict_without_waiting",
+        _with_registry(EvictWithoutWaiting),
+        "a call that has to make room still runs when its place is taken",
+        "background_cap",
+    ),
+    _row(
+        6,
+        "evict_oldest",
+        _with_registry(EvictOldest),
+        "the oldest call has to make room, although it runs and others have ended",
+        "expect.last_message",
+    ),
+    _row(
+        7,
+        "forget_evicted",
+        _with_registry(ForgetEvicted),
+        "a result that had to make room is forgotten, as if its call had never been",
+        "parked_ends_once",
+    ),
+    _row(
+        9,
+        "cancelled_too_soon",
+        _with_registry(CancelledTooSoon),
+        "a call counts as cancelled as soon as it was asked to stop, and does its work after that",
+        "cancelled_means_stopped",
+    ),
+    _row(
+        10,
+        "cancel_over_result",
+        _with_registry(CancelOverResult),
+        "a cancel that meets a result in the same instant loses it",
+        "registry-races/10",
+    ),
+    _row(
+        11,
+        "deliver_to_all_waiters",
+        _with_registry(DeliverToAllWaiters),
+        "of two checks that wait for one call, both are given its result",
+        "parked_ends_once",
+    ),
+    _row(
+        12,
+        "forget_delivered",
+        _with_registry(ForgetDelivered),
+        "an id whose result was given out is answered like one that never was",
+        "parked_ends_once",
+    ),
+    _row(
+        14,
+        "list_all_as_running",
+        _with_registry(ListAllAsRunning),
+        "the list counts calls that have ended as active",
+        "expect.last_message",
+    ),
+    _row(
+        15,
+        "cancel_without_waiting",
+        _with_registry(CancelWithoutWaiting),
+        "the end of the session asks its calls to stop, and is over before they have",
+        "no_orphans",
+    ),
+    _row(
+        16,
+        "never_read_parked_errors",
+        _with_registry(NeverReadParkedErrors),
+        "what a parked call raises is read only when somebody asks for it",
+        "no_lost_errors",
+    ),
+    _row(
+        17,
+        "tool_cancel_cancels_handler",
+        _with_registry(ToolCancelCancelsHandler),
+        "a tool that cancels itself cancels whoever called it",
+        "registry-races/17",
+    ),
+    _row(
+        18,
+        "let_go_of_abandoned",
+        _with_registry(LetGoOfAbandoned),
+        "a call whose turn is cancelled is asked to stop and forgotten before it has",
+        "no_orphans",
+    ),
+    _row(
+        22,
+        "compare_any_wait",
+        _with_registry(CompareAnyWait),
+        "a wait that is a word is compared with a number, which raises",
+        "expect.last_message",
+    ),
+    _row(
+        25,
+        "dry_run_says_cancelled",
+        _with_registry(DryRunSaysCancelled),
+        "a cancel in a dry run says that it has happened, and the next check says that it has not",
+        "cancelled_means_stopped",
+        "expect.last_message",
+    ),
+    _row(
+        26,
+        "run_parked_call_again",
+        _with_registry(RunParkedCallAgain),
+        "a call that is in the background already is run a second time",
+        "parked_is_not_rerun",
+    ),
+    _row(
+        27,
+        "expect_result_type",
+        _with_registry(ExpectResultType),
+        "the result of a parked call is taken for an object of one type, and lost where it is another",
+        "expect.last_message",
+    ),
+    Plantable(
+        Flaw(
+            name="let_exits_out",
+            says="a tool that exits the program while it is parked takes the event loop down",
+            source=f"{_REGISTRY} 28 (asked by the review, and not tried on the published code)",
+            breaks=("registry-races/28",),
+        ),
+        _with_registry(LetExitsOut),
+        28,
+    ),
+    _row(
+        30,
+        "registry_of_latest_session",
+        _with_registry(RegistryOfLatestSession),
+        "the end of one session cancels the calls of the session that began last",
+        "registry-races/30",
+    ),
+    _row(
+        31,
+        "end_calls_with_turn",
+        _with_loop(EndCallsWithTurn),
+        "what is in the background is cancelled when its turn ends, though the model holds its id",
+        "expect.last_message",
+    ),
+    _row(
+        32,
+        "close_only_parked",
+        _with_registry(CloseOnlyParked),
+        "the end of the session waits for parked calls only, and leaves those in the foreground running",
+        "no_orphans",
+    ),
+    _row(
+        33,
+        "blame_agent_for_cancel",
+        _with_registry(BlameAgentForCancel),
+        "a parked call that was cancelled from inside is reported as cancelled by the agent",
+        "registry-races/33",
+    ),
+)
+
+FLAWS: Final[dict[str, Plantable]] = {p.flaw.name: p for p in (*_OF_LOOPS, *_OF_REGISTRIES)}

@@ -6,16 +6,22 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from simkit.agent.clients import ClientOptions, UnavailableError
+from simkit.agent.clients import BrokenStreamError, ClientOptions, NoResumeError, UnavailableError
 from simkit.agent.decisions import Limits
 from simkit.agent.history import ToolResult
 from simkit.agent.loop import Turn
-from simkit.agent.stream import CallPart, Text
+from simkit.agent.stream import CallPart, Running, Text
 from simkit.errors import UsageError
+from simkit.model.duration import FOREVER as FOREVER_NS
+from simkit.model.duration import NS_PER_S
+from simkit.subjects.agent import blueprint_of
 from simkit.subjects.blueprint import Blueprint
 from simkit.subjects.flawed import FLAWS, planted
 from tests.agent.jump import run
 from tests.agent.scripted import FOREVER, Facts, Move, ScriptedClient, calls, says, tool
+from tests.subjects.fake_sim import fake_sim
+
+FOREVER_S = FOREVER_NS / NS_PER_S
 
 CUT_CALL: list[Move] = [
     Text("Writing."),
@@ -23,6 +29,12 @@ CUT_CALL: list[Move] = [
     FOREVER,
 ]
 BUSY = UnavailableError("429: later")
+
+ID = {"response_id": "r"}
+TOKEN = {**ID, "sequence_number": 3}
+RUNS: list[Move] = [Running(ID)]
+# An answer in the background whose stream breaks off and could be resumed.
+BROKE_OFF: list[Move] = [Text("Hel"), Running(TOKEN, resumable=True), BrokenStreamError("reset")]
 
 
 class Played:
@@ -46,6 +58,10 @@ class Played:
             turn = await session.send("go")
         self.left_running = [t.get_name() for t in asyncio.all_tasks() if t is not asyncio.current_task()]
         return turn
+
+    @property
+    def tokens(self) -> list[object]:
+        return [request.token for request in self.client.requests]
 
     @property
     def results_sent(self) -> list[int]:
@@ -80,6 +96,30 @@ def run_tools_twice(flaw: str) -> object:
     return Played(flaw, calls(("write", "{}")), says("ok")).ran
 
 
+def leak_continuation_token(flaw: str) -> object:
+    return Played(flaw, [*RUNS, *calls(("read", "{}"))], says("ok")).tokens
+
+
+def failed_poll_ends_turn(flaw: str) -> object:
+    return Played(flaw, RUNS, [BUSY], says("ok")).turn.outcome
+
+
+def poll_without_deadline(flaw: str) -> object:
+    return Played(flaw, *[RUNS] * 20, says("ok"), limits=Limits(poll_deadline_s=10)).turn.outcome
+
+
+def leave_answer_running(flaw: str) -> object:
+    return Played(flaw, *[RUNS] * 20, limits=Limits(poll_deadline_s=10)).client.cancelled
+
+
+def ask_anew_when_window_closed(flaw: str) -> object:
+    return Played(flaw, BROKE_OFF, [NoResumeError("too old")], says("Hello")).tokens
+
+
+def resume_from_start(flaw: str) -> object:
+    return Played(flaw, BROKE_OFF, says("lo")).tokens
+
+
 # The flaw -> what is to be seen of it, without it and with it.
 SEEN: dict[str, tuple[Callable[[str], object], object, object]] = {
     "stub_finish_stop": (stub_finish_stop, "Writing.ok", "Writing."),
@@ -89,6 +129,12 @@ SEEN: dict[str, tuple[Callable[[str], object], object, object]] = {
     "lose_parallel_result": (lose_parallel_result, [0, 2], [0, 1]),
     "ignore_retry_after": (ignore_retry_after, "failed", "finished"),
     "run_tools_twice": (run_tools_twice, ["write"], ["write", "write"]),
+    "leak_continuation_token": (leak_continuation_token, [None, None], [None, ID]),
+    "failed_poll_ends_turn": (failed_poll_ends_turn, "finished", "failed"),
+    "poll_without_deadline": (poll_without_deadline, "failed", "finished"),
+    "leave_answer_running": (leave_answer_running, [ID], []),
+    "ask_anew_when_window_closed": (ask_anew_when_window_closed, [None, TOKEN, TOKEN], [None, TOKEN, None]),
+    "resume_from_start": (resume_from_start, [None, TOKEN], [None, ID]),
 }
 
 
@@ -133,6 +179,35 @@ def test_every_flaw_says_what_it_is_where_it_was_seen_and_what_it_breaks() -> No
     assert [
         n for n, p in FLAWS.items() if not (p.flaw.name == n and p.flaw.says and p.flaw.source and p.flaw.breaks)
     ] == []
+
+
+def test_the_end_of_a_turn_ends_its_leak() -> None:
+    """Each turn has options of its own, so the next one asks for an answer of its own."""
+
+    async def two_turns() -> list[object]:
+        client = ScriptedClient([*RUNS, *says("one")], says("two"))
+        sound = Blueprint(
+            connect=lambda options: client,
+            options=ClientOptions(base_url="", api_key="", model=""),
+            limits=Limits(),
+        )
+        async with planted("leak_continuation_token", sound).session({}, Facts()) as session:
+            await session.send("go")
+            await session.send("go on")
+        return [request.token for request in client.requests]
+
+    assert run(two_turns()) == [None, None]
+
+
+def test_the_settings_of_a_registry_become_its_limits_and_a_budget_of_forever_is_none() -> None:
+    sim = fake_sim(tool_budget=10.0, background_cap=2, cancel_grace=1.0, teardown_grace=3.0, dry_run=True)
+    forever = fake_sim(tool_budget=FOREVER_S)
+    blueprint = blueprint_of(sim)
+    assert (blueprint.limits, blueprint.dry_run, blueprint_of(forever).limits.tool_budget_s) == (
+        Limits(tool_budget_s=10.0, background_cap=2, cancel_grace_s=1.0, teardown_grace_s=3.0),
+        True,
+        None,
+    )
 
 
 def test_an_unknown_flaw_is_told_with_the_nearest_name() -> None:

@@ -1,0 +1,130 @@
+"""Faults of the loop: of how an answer is read, of what follows from it, and of what outlives a turn.
+
+The idea: each class changes one seam of ``simkit.agent.loop`` back to what a published agent did. The constraint: an
+override changes its method and nothing else, so what a scenario sees under it is that one fault. A loop with switches
+was refused: the sound one would carry them, and one could be left on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from simkit.agent.clients import Request
+from simkit.agent.history import Call, ToolResult
+from simkit.agent.loop import Loop, Turn
+from simkit.agent.stream import Answer, Assembly, Piece, Running, Token, parse_arguments
+from simkit.agent.tools import Round
+
+# What a helpful parser puts behind arguments that were cut off, shortest first.
+_MENDS: Final = ("", "}", '"}', "]}", '"]}', "null}", '":null}', "}}", '"}}')
+
+
+# -- one answer ------------------------------------------------------------------------------------
+class StubFinishStop(Loop):
+    """A cut answer ends with ``stop``, as if the model had ended it."""
+
+    def stub(self, answer: Answer) -> Answer:
+        """Return the stub with the wrong finish reason."""
+        return replace(super().stub(answer), finish="stop")
+
+
+class RunPartialCalls(Loop):
+    """Cut arguments are mended, and the calls run."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that mends."""
+        return MendingAssembly()
+
+
+class MendingAssembly(Assembly):
+    """Closes open strings and objects instead of refusing them."""
+
+    def answer(self) -> Answer:
+        """Return a cut answer as one that ended with tool calls."""
+        answer = super().answer()
+        if not self.calls or answer.finish not in (None, "length"):
+            return answer
+        calls = tuple(Call(call.id or "", call.name, _mended(call.args)) for call in self.calls)
+        return replace(answer, calls=calls, finish="tool_calls")
+
+
+def _mended(text: str) -> dict[str, object]:
+    for mend in _MENDS:
+        arguments = parse_arguments(text + mend)
+        if not isinstance(arguments, str):
+            return dict(arguments)
+    return {}
+
+
+class RunToolsTwice(Loop):
+    """Every call runs a second time, as after a retry that forgot what had run."""
+
+    def round(self, calls: Sequence[Call]) -> Round:
+        """Return a round that runs everything twice."""
+        return RoundTwice(calls, self.tools, self.observe, self.registry)
+
+
+class RoundTwice(Round):
+    """Settles every call twice and keeps the second result."""
+
+    async def settle(self, call: Call) -> ToolResult:
+        """Return the result of the second run."""
+        await super().settle(call)
+        return await super().settle(call)
+
+
+# -- a turn, and what outlives it ------------------------------------------------------------------------------------
+class LeakContinuationToken(Loop):
+    """The token of an answer that is over stays in the options, so the next request asks for that answer again."""
+
+    leaked: Token | None = None
+
+    async def play(self, text: str) -> Turn:
+        """Begin the turn without a token: each has options of its own."""
+        self.leaked = None
+        return await super().play(text)
+
+    def assembly(self) -> Assembly:
+        """Return an assembly whose tokens are kept."""
+        return AssemblyThatLeaks(self)
+
+    def request(self) -> Request:
+        """Return a request with the last token that came, whether or not its answer is over."""
+        request = super().request()
+        return request if self.leaked is None else replace(request, token=self.leaked, whole=True)
+
+
+class AssemblyThatLeaks(Assembly):
+    """Hands every token on to its loop."""
+
+    def __init__(self, loop: LeakContinuationToken) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in, and keep its token for the next request."""
+        if isinstance(piece, Running):
+            self.loop.leaked = piece.token
+        return super().add(piece)
+
+
+class NewRegistryEachTurn(Loop):
+    """Each turn begins with a registry of its own, and the one before is forgotten with what runs in it."""
+
+    async def play(self, text: str) -> Turn:
+        """Play the turn with empty books."""
+        self.registry = type(self.registry)(self.limits, self.observe)
+        return await super().play(text)
+
+
+class EndCallsWithTurn(Loop):
+    """What is in the background is cancelled when the turn ends."""
+
+    async def play(self, text: str) -> Turn:
+        """Play the turn, and end whatever it has parked."""
+        try:
+            return await super().play(text)
+        finally:
+            await self.registry.cancel_all()
