@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import base_events, events, futures, tasks
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush, nsmallest
 from types import FrameType
@@ -43,6 +43,8 @@ class SimTask(tasks.Task[Any]):
     # Where it was created, as (file, line), for those who ask what an orphan is.
     site: tuple[str, int] = ("", 0)
     number: int = 0
+    # Made by asyncio itself, to close a generator that its owner let go of: nobody's orphan.
+    is_housekeeping: bool = False
     _sim_hash: int = 0
 
     def __hash__(self) -> int:
@@ -404,6 +406,17 @@ class SimEventLoop(RealLoop):
         if task._source_traceback:  # type: ignore[attr-defined]
             del task._source_traceback[-1]  # type: ignore[attr-defined]
         return task
+
+    def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[Any, Any]) -> None:
+        """Close a generator that was let go of, as asyncio does, in a task that is known for what it is."""
+        self._asyncgens.discard(agen)  # type: ignore[attr-defined]
+        if not self.is_closed():
+            self.call_soon_threadsafe(self._close_generator, agen)
+
+    def _close_generator(self, agen: AsyncGenerator[Any, Any]) -> None:
+        task = self.create_task(agen.aclose())
+        if isinstance(task, SimTask):
+            task.is_housekeeping = True
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Record what nobody caught, then do what asyncio does. The end of a run is no error of the task it hit."""

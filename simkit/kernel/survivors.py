@@ -48,8 +48,10 @@ class Survivors:
         pending = list(self.tasks())
         gc.collect(0)
         for task in pending:
-            name, created, waits = describe(task)
-            self._orphan("task", name, created, waits)
+            # What a generator held open that was let go of is told by itself: a stream, a connection.
+            if not getattr(task, "is_housekeeping", False):
+                name, created, waits = describe(task)
+                self._orphan("task", name, created, waits)
         for name, waits in self.threads():
             self._orphan("thread", name, "", waits)
         self._world.network.record_survivors()

@@ -244,6 +244,18 @@ def test_a_stream_that_is_closed_is_no_orphan() -> None:
     assert (result.trace.of("orphan"), result.findings) == ([], ())
 
 
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+def test_generators_that_an_sdk_lets_go_of_at_the_last_instant_are_nobodys_orphans() -> None:
+    # The SDK stops at [DONE] and drops what it read with: asyncio closes that in a task of its own.
+    async def agent(sim: Sim) -> None:
+        client = openai.AsyncOpenAI(base_url=sim.base_url("openai-chat"), api_key="none")
+        async for _ in await client.chat.completions.create(model="m", messages=HELLO, stream=True):
+            pass
+
+    result = play("provider:\n  - stream: [say: a, finish: stop]\n", agent)
+    assert (result.trace.of("orphan"), result.findings) == ([], ())
+
+
 # -- loops ------------------------------------------------------------------------------------------------------------
 async def idle() -> None:
     await asyncio.sleep(1)
