@@ -120,6 +120,10 @@ class Aliases:
     def off(self) -> None:
         """Give everything back, also in modules that were loaded since ``on``."""
         self._look(self._reals)
+        self.aside()
+
+    def aside(self) -> None:
+        """Give back what is known, and look at no module: one that is being made is not worth a look yet."""
         for names, name, real, fake in self._aliases:
             if names.get(name) is fake:
                 names[name] = real

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from simkit.kernel.aliases import Aliases
 from simkit.kernel.clock import Clock
+from simkit.kernel.imports import Imports
 from simkit.kernel.patches import Patches
 from simkit.kernel.threads import running_world
 from simkit.model.duration import NS_PER_S
@@ -38,6 +39,8 @@ class WallClock:
         self._patches = Patches()
         # Somebody else's freeze is in force: its replacements are the same objects, and are left where they are.
         self._borrowed = False
+        self._imports = Imports(lambda: running_world() is not None, self._aside)
+        self._importing = 0
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -60,6 +63,7 @@ class WallClock:
         self._borrowed = bool(api.freeze_factories)
         if not self._borrowed:
             self._aliases.on()
+            self._imports.install()
             copyreg.dispatch_table[api.real_datetime] = api.pickle_fake_datetime
             copyreg.dispatch_table[api.real_date] = api.pickle_fake_date
         # The four lists are freezegun's stack of freezes: ours lies on top of whatever there is.
@@ -69,6 +73,10 @@ class WallClock:
         api.tick_flags.append(False)
         self._patches.set(api, "_get_fake_monotonic", _monotonic)
         self._patches.set(api, "_get_fake_monotonic_ns", _monotonic_ns)
+        # Models that are made inside a world, as by an SDK that is imported there, name the replaced classes: to the
+        # library that builds their schemas those are what they stand for.
+        self._patches.add(api.FakeDatetime, "__get_pydantic_core_schema__", classmethod(_datetime_schema))
+        self._patches.add(api.FakeDate, "__get_pydantic_core_schema__", classmethod(_date_schema))
         # uuid1 asks the operating system for the time where it can.
         self._patches.set(uuid, "_generate_time_safe", None)
 
@@ -80,9 +88,24 @@ class WallClock:
             stack.pop()
         if not self._borrowed:
             assert self._aliases is not None
+            self._imports.remove()
             self._aliases.off()
             copyreg.dispatch_table.pop(api.real_datetime, None)
             copyreg.dispatch_table.pop(api.real_date, None)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Take the replacements out of the way while modules are made. Nests, as imports do."""
+        assert self._aliases is not None
+        self._importing += 1
+        if self._importing == 1:
+            self._aliases.aside()
+        try:
+            yield
+        finally:
+            self._importing -= 1
+            if self._importing == 0:
+                self._aliases.on()
 
 
 # Process-wide because what it replaces is process-wide: two of these would undo each other's work.
@@ -140,6 +163,18 @@ def _now() -> datetime.datetime:
         return frozen
     real: datetime.datetime = api.real_datetime.fromtimestamp(api.real_time(), datetime.UTC)
     return real.replace(tzinfo=None)
+
+
+def _datetime_schema(_: type, source: object, handler: object) -> object:
+    from pydantic_core import core_schema  # lazy: whoever asks has it, and nobody else needs it
+
+    return core_schema.datetime_schema()
+
+
+def _date_schema(_: type, source: object, handler: object) -> object:
+    from pydantic_core import core_schema  # lazy: as above
+
+    return core_schema.date_schema()
 
 
 def _monotonic() -> float:

@@ -7,6 +7,7 @@ import importlib
 import platform
 import random
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -214,6 +215,38 @@ def test_a_module_first_imported_inside_a_world_works_there_after_it_and_in_the_
     inside = World().run(lambda: late().work())
     after = late().work()
     assert (inside, 0.02 <= after < 5, World().run(late().work)) == (0.02, True, 0.02)
+
+
+LATE_SDK = """
+import datetime
+import sys
+
+import simkit
+
+
+def work():
+    import {sdk}
+    import pydantic
+
+    class Note(pydantic.BaseModel):
+        at: datetime.datetime
+        day: datetime.date
+
+    note = Note(at="2026-01-02T03:04:05", day="2026-01-02")
+    return [{sdk}.__name__, note.model_dump_json()]
+
+
+before = "{sdk}" in sys.modules
+inside = simkit.World().run(work)
+print(before, inside[1], inside == work())
+"""
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+def test_an_sdk_first_imported_inside_a_world_can_make_its_models_there_and_after_it(sdk: str) -> None:
+    done = subprocess.run([sys.executable, "-c", LATE_SDK.format(sdk=sdk)], capture_output=True, text=True, check=False)
+    written = '{"at":"2026-01-02T03:04:05","day":"2026-01-02"}'
+    assert (done.stdout.strip(), done.stderr) == (f"False {written} True", "")
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
