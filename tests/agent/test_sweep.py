@@ -97,7 +97,8 @@ def case(dialect: str, hit: int, reply: Reply, **settings: str) -> Scenario:
         title="a single fault",
         provider=(*before, Answer(reply=reply), *WELL),
         settings={"dialect": dialect, **settings},
-        user=tuple(UserSays(at_ns=n * APART_NS, text=f"question {n}") for n in range(TURNS + 1)),
+        # The turn that is hit, those before it, and one after it.
+        user=tuple(UserSays(at_ns=n * APART_NS, text=f"question {n}") for n in range(hit // 2 + 2)),
         tools={
             "read": ToolSpec(name="read", takes_ns=NS_PER_S),
             "count": ToolSpec(name="count", takes_ns=2 * NS_PER_S),
