@@ -191,6 +191,7 @@ class Endpoint:
             self._carry(lambda piece=data: self.peer._arrive(piece), len(data))  # type: ignore[misc]  # bound now
         if self._ending and not self._outbox and not self._end_sent:
             self._end_sent = True
+            self._network.on_their_way.append(self.peer)
             self._carry(self.peer._arrive_end, 0)
 
     def _carry(self, arrive: Callable[[], None], size: int) -> None:
@@ -230,8 +231,11 @@ class Endpoint:
             self.receiver.received(data)
 
     def _arrive_end(self) -> None:
-        if not self.closed:
-            self.receiver.ended()
+        # Heard at the census already, where that came before.
+        if self in self._network.on_their_way:
+            self._network.on_their_way.remove(self)
+            if not self.closed:
+                self.receiver.ended()
 
     def _arrive_reset(self) -> None:
         self._outbox.clear()
@@ -256,6 +260,8 @@ class Network:
         self._open: dict[int, Endpoint] = {}
         self._count = 0
         self._ports = _FIRST_PORT
+        # Those to whom an end is on its way.
+        self.on_their_way: list[Endpoint] = []
         # Called at the census, before teardown: servers say here which of their streams are still open.
         self.census: list[Callable[[], object]] = []
         # What sockets are bound to, so that no two have the same address: (type, address, port), or a path.
@@ -428,6 +434,11 @@ class Network:
             world.recorder.record(
                 "network", "connection.close", connection=endpoint.connection, by=endpoint.side, how=how
             )
+
+    def deliver_ends(self) -> None:
+        """Tell servers of the clients that are gone: what was closed at the last instant is closed."""
+        for endpoint in [e for e in self.on_their_way if e.side == "server" and e.peer.closed]:
+            endpoint._arrive_end()
 
     def record_survivors(self) -> None:
         """Record open streams (orphans) and idle connections (a pool's business, and no finding)."""

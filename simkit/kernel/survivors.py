@@ -42,6 +42,8 @@ class Survivors:
     # -- before teardown -----------------------------------------------------------------------------------------
     def record(self) -> None:
         """Write every living task, thread and open stream into the trace."""
+        # Before the collector: what it closes, nobody has closed.
+        self._world.network.deliver_ends()
         # With the collector off, everything that the run made is in the youngest generation: this costs what the
         # run made and not what the process holds, and lets finalizers report errors that nobody retrieved.
         # A pending task that nobody refers to is an orphan too, so the tasks are held meanwhile.

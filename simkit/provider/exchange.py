@@ -129,7 +129,7 @@ class Exchange:
         self._told += [{**frame.about, "times": frame.times} for frame in frames]
 
     def deliver_body(self, body: bytes) -> None:
-        """A body of the script's own goes out under a status that says that all is well: it is heard as a client would."""
+        """A body of the script's own goes out under a status of success: it is heard as a client would hear it."""
         self.run.streams.append(self)
         self._bytes = bytearray(body)
         self.end("complete")

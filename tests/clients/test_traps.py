@@ -277,6 +277,18 @@ def test_a_stream_that_is_closed_is_no_orphan() -> None:
     assert (result.trace.of("orphan"), result.findings) == ([], ())
 
 
+def test_a_stream_that_blocking_code_closes_at_the_last_instant_is_no_orphan() -> None:
+    def agent(sim: Sim) -> None:
+        client = openai.OpenAI(base_url=sim.base_url("openai-chat"), api_key="none")
+        stream = client.chat.completions.create(model="m", messages=HELLO, stream=True)
+        next(iter(stream))
+        stream.close()
+        client.close()
+
+    result = play("provider:\n  - stream: [say: a, wait: 1m, say: b, finish: stop]\n", agent)
+    assert (result.trace.of("orphan"), result.findings) == ([], ())
+
+
 @pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
 def test_generators_that_an_sdk_lets_go_of_at_the_last_instant_are_nobodys_orphans() -> None:
     # The SDK stops at [DONE] and drops what it read with: asyncio closes that in a task of its own.
