@@ -27,6 +27,7 @@ BUILT_IN: Final[dict[str, dict[str, str]]] = {
     },
     "subjects": {
         "agent": "simkit.subjects.agent:AGENT",
+        "agent-sync": "simkit.subjects.agent_sync:AGENT_SYNC",
     },
     "strategies": {
         "fifo": "simkit.strategies.fifo:FIFO",

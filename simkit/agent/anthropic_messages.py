@@ -121,27 +121,15 @@ class Anthropic:
     async def _open(self, request: Request, watch: Watch) -> anthropic.AsyncStream[RawMessageStreamEvent]:
         with watched(watch), refusals():
             events: anthropic.AsyncStream[RawMessageStreamEvent] = await self._sdk.messages.create(
-                **self._body(request), stream=True
+                **body_of(self._options, request), stream=True
             )
         return events
 
     async def _ask(self, request: Request, watch: Watch) -> Message:
         with watched(watch, whole=True), refusals():
             # A timeout of one's own: without it the SDK refuses what may take longer than its default.
-            message: Message = await self._sdk.messages.create(**self._body(request), timeout=self._timeout)
+            message: Message = await self._sdk.messages.create(**body_of(self._options, request), timeout=self._timeout)
         return message
-
-    def _body(self, request: Request) -> dict[str, Any]:  # the SDK's own overloads know no better type
-        body: dict[str, Any] = {
-            "model": self._options.model,
-            "max_tokens": self._options.max_tokens,
-            "messages": messages_of(request),
-        }
-        if request.system:
-            body["system"] = request.system
-        if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools.values()]
-        return body
 
 
 @contextmanager
@@ -302,6 +290,20 @@ def _is_fit(block: Mapping[str, object]) -> bool:
 
 
 # -- requests --------------------------------------------------------------------------------------
+def body_of(options: ClientOptions, request: Request) -> dict[str, Any]:  # the SDK's own overloads know no better type
+    """Return what every request says, streamed or not."""
+    body: dict[str, Any] = {
+        "model": options.model,
+        "max_tokens": options.max_tokens,
+        "messages": messages_of(request),
+    }
+    if request.system:
+        body["system"] = request.system
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools.values()]
+    return body
+
+
 def messages_of(request: Request) -> list[MessageParam]:
     """Return the request's history in the words of this wire.
 

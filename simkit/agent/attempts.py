@@ -79,22 +79,40 @@ def watched(watch: Watch, *, whole: bool = False) -> Iterator[None]:
 
 async def tell_sent(_request: object) -> None:
     """Tell that an attempt goes out: a hook for requests."""
+    attempt_goes_out()
+
+
+async def tell_answered(response: _Answered) -> None:
+    """Tell that headers came, and stop the SDK where it had better not try again: a hook for responses."""
+    if headers_came(response.status_code):
+        body = await response.aread() if body_matters(response.status_code) else b""
+        stop_the_futile(response.status_code, response.headers, body)
+
+
+def attempt_goes_out() -> None:
+    """Tell whoever watches that an attempt goes out."""
     told = _WATCH.get()
     if told is not None:
         told[0].sent(whole=told[1])
 
 
-async def tell_answered(response: _Answered) -> None:
-    """Tell that headers came, and stop the SDK where it had better not try again: a hook for responses."""
+def headers_came(status: int) -> bool:
+    """Tell whoever watches that headers came, and say whether anybody does."""
     told = _WATCH.get()
-    if told is None:
-        return
-    status = response.status_code
-    told[0].answered(status)
-    # Only of a 429 the body matters: reading it here is no loss, for the SDK would read it next.
-    body = await response.aread() if status == 429 else b""
-    if status >= 400 and is_futile(response.headers, body):
-        response.headers["x-should-retry"] = "false"
+    if told is not None:
+        told[0].answered(status)
+    return told is not None
+
+
+def body_matters(status: int) -> bool:
+    """Say whether the body tells if a further attempt is of use: reading it is no loss, the SDK would read it next."""
+    return status == 429
+
+
+def stop_the_futile(status: int, headers: MutableMapping[str, str], body: bytes) -> None:
+    """Tell the SDK by the headers of an answer when it had better not try again."""
+    if status >= 400 and is_futile(headers, body):
+        headers["x-should-retry"] = "false"
 
 
 def is_futile(headers: Mapping[str, str], body: bytes) -> bool:

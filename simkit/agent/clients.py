@@ -146,6 +146,15 @@ def connect(dialect: str, options: ClientOptions) -> Client:
     Raises ``ValueError`` for a dialect that no client speaks, and for options that its provider does not have;
     ``ImportError`` when its SDK is missing.
     """
+    check_options(dialect, options)
+    module, _, name = DIALECTS[dialect].partition(":")
+    # Imported only now: each SDK is an extra that may not be installed, and costs 0.6 s and more.
+    client: Client = getattr(importlib.import_module(module), name)(options)
+    return client
+
+
+def check_options(dialect: str, options: ClientOptions) -> None:
+    """Raise ``ValueError`` for a dialect that no client speaks, and for options that its provider does not have."""
     if dialect not in DIALECTS:
         raise ValueError(f"no client speaks {dialect!r} - known: {', '.join(DIALECTS)}")
     if options.background and dialect not in IN_BACKGROUND:
@@ -153,7 +162,3 @@ def connect(dialect: str, options: ClientOptions) -> Client:
         raise ValueError(f"answers over {dialect!r} cannot run in the background, only over: {known}")
     if options.background and not options.store:
         raise ValueError("an answer in the background has to be stored at the provider: expected store=True")
-    module, _, name = DIALECTS[dialect].partition(":")
-    # Imported only now: each SDK is an extra that may not be installed, and costs 0.6 s and more.
-    client: Client = getattr(importlib.import_module(module), name)(options)
-    return client

@@ -11,6 +11,7 @@ turn_started        text                         a message of the user is taken 
 said                text                         an answer, or the part of one that arrived, is shown to the
                                                  user
 turn_ended          outcome, text, reason        the turn is over: finished, incomplete, failed or cancelled
+usage               input, output                the turn is about to end, and this is what its answers have cost
 idle_deadline       after_s, open                no content came for so long; ``open`` names the calls begun
 broken_stream       error                        the stream broke off after its headers
 partial_stub        finish_reason, dropped       what is kept of a cut answer, and the names of the calls that
@@ -28,6 +29,8 @@ answer_runs_on      token, how                   an answer runs on at the provid
 question_failed     error                        such a question did not come through, or is refused
 answer_stopped      token, error                 a running answer that nobody will come for was stopped; ``error``
                                                  says why it could not be
+reader_left         after_s                      a blocking session's thread would not let go of its stream: it
+                                                 ends at its own read timeout
 tool_refused        tool, call, why              a call was not run: no such tool, or arguments that are not
                                                  JSON
 tool_failed         tool, call, error            a tool raised, or gave what is no JSON

@@ -10,10 +10,10 @@ The methods without an underscore are the seams: a subclass may change one of th
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from simkit.agent import continuation
 from simkit.agent.clients import BrokenStreamError, Client, ProviderError, Request, UnavailableError
@@ -35,6 +35,7 @@ from simkit.agent.decisions import (
     next_step,
     spend,
 )
+from simkit.agent.driver import Driver
 from simkit.agent.facts import Observe
 from simkit.agent.history import Call, History
 from simkit.agent.reading import Reading
@@ -51,7 +52,7 @@ class Turn:
     what the provider failed with. Where another model was asked too, the cause of ``error`` is the first one's.
     """
 
-    outcome: Outcome
+    outcome: Outcome | Literal["cancelled"]
     text: str
     reason: str = ""
     spent: Spent = field(default_factory=Spent)
@@ -108,12 +109,17 @@ class Loop:
         self.history = History()
         self._asked = client
 
+    @property
+    def driver(self) -> Driver:
+        """Who plays the turns: whoever plays their calls."""
+        return self.registry.driver
+
     async def play(self, text: str) -> Turn:
         """Play one turn to its end. Raises only what is no fault of the provider or of a tool."""
         self.history.add_question(text)
         self._asked = self.client
         course, limit_s = Course(), self.limits.turn_deadline_s
-        deadline = asyncio.timeout(None if math.isinf(limit_s) else limit_s)
+        deadline = self.driver.deadline(None if math.isinf(limit_s) else limit_s)
         try:
             async with deadline:
                 return await self._run(course)
@@ -121,10 +127,14 @@ class Loop:
             if not deadline.expired():
                 raise
             return course.over("failed", f"the turn has used all its {limit_s:g} s")
+        finally:
+            # However the turn ends: what its answers have cost is spent, also of one that was cancelled.
+            usage = course.spent.usage
+            self.observe("usage", input=usage.input_tokens, output=usage.output_tokens)
 
     async def read(self) -> Answer:
         """Send the history and return what came of it, cut off or not. Raises ``ProviderError`` where nothing did."""
-        reading = Reading(self._asked, self.limits, self.observe, self.assembly)
+        reading = Reading(self._asked, self.limits, self.observe, self.assembly, self.driver)
         return await reading.read(self.request())
 
     def request(self) -> Request:
@@ -200,16 +210,16 @@ class Loop:
         match step:
             case Resend(number=number, delay_s=delay_s):
                 self.observe("resend", number=number, delay_s=delay_s)
-                await asyncio.sleep(delay_s)
+                await self.driver.sleep(delay_s)
             case Retry(number=number, delay_s=delay_s):
                 self.observe("retry", number=number, delay_s=delay_s, error=str(error))
-                await asyncio.sleep(delay_s)
+                await self.driver.sleep(delay_s)
             case FallBack(delay_s=delay_s, reason=reason):
                 self.observe("fallback", delay_s=delay_s, error=reason)
                 course.first_error = error or BrokenStreamError(reason)
                 assert self.fallback is not None, "nobody to fall back on"
                 self._asked = self.fallback
-                await asyncio.sleep(delay_s)
+                await self.driver.sleep(delay_s)
 
     def _settle(self, answer: Answer) -> Answer:
         if continuation.is_cut(answer):

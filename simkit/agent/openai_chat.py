@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import openai
 
@@ -92,21 +92,15 @@ class OpenAIChat:
 
     async def _open(self, request: Request, watch: Watch) -> openai.AsyncStream[ChatCompletionChunk]:
         with watched(watch), refusals():
-            return await self._sdk.chat.completions.create(
-                model=self._options.model,
-                messages=messages_of(request),
-                tools=[_tool(tool) for tool in request.tools.values()] or openai.omit,
-                stream=True,
-                stream_options={"include_usage": True},
+            chunks: openai.AsyncStream[ChatCompletionChunk] = await self._sdk.chat.completions.create(
+                **body_of(self._options, request), stream=True, stream_options={"include_usage": True}
             )
+        return chunks
 
     async def _ask(self, request: Request, watch: Watch) -> ChatCompletion:
         with watched(watch, whole=True), refusals():
-            return await self._sdk.chat.completions.create(
-                model=self._options.model,
-                messages=messages_of(request),
-                tools=[_tool(tool) for tool in request.tools.values()] or openai.omit,
-            )
+            completion: ChatCompletion = await self._sdk.chat.completions.create(**body_of(self._options, request))
+        return completion
 
 
 class _Response(Protocol):
@@ -184,6 +178,15 @@ def pieces_of_completion(completion: object) -> Iterator[Piece]:
         yield Usage(completion.usage.prompt_tokens or 0, completion.usage.completion_tokens or 0)
     reason: str | None = choices[0].finish_reason
     yield _finish(reason or "stop")
+
+
+def body_of(options: ClientOptions, request: Request) -> dict[str, Any]:  # the SDK's own overloads know no better type
+    """Return what every request says, streamed or not."""
+    return {
+        "model": options.model,
+        "messages": messages_of(request),
+        "tools": [_tool(tool) for tool in request.tools.values()] or openai.omit,
+    }
 
 
 def messages_of(request: Request) -> list[ChatCompletionMessageParam]:

@@ -106,13 +106,12 @@ class OpenAIResponses:
             except ProviderError:
                 raise
             except Exception as error:
-                # In the background it is only the stream that broke, whatever the provider says of it.
-                raise (BrokenStreamError(text_of(error)) if self._options.background else broken(error)) from error
+                raise break_of(error, background=self._options.background) from error
             await drain(events)
 
     async def cancel(self, token: Token) -> None:
         """Stop the answer that runs under this token."""
-        await self._sdk.responses.cancel(_id(token))
+        await self._sdk.responses.cancel(id_of(token))
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -122,34 +121,21 @@ class OpenAIResponses:
     async def _open(self, request: Request, watch: Watch) -> _Events:
         if request.token is None:
             with watched(watch), refusals():
-                events: _Events = await self._sdk.responses.create(**self._body(request), stream=True)
+                events: _Events = await self._sdk.responses.create(**body_of(self._options, request), stream=True)
             return events
-        cursor = _cursor(request.token)
         with watched(watch), losses(resuming=True):
             return await self._once.responses.retrieve(
-                _id(request.token), stream=True, starting_after=openai.omit if cursor is None else cursor
+                id_of(request.token), stream=True, starting_after=cursor_of(request.token)
             )
 
     async def _ask(self, request: Request, watch: Watch) -> Response:
         if request.token is None:
             with watched(watch, whole=True), refusals():
-                response: Response = await self._sdk.responses.create(**self._body(request))
+                response: Response = await self._sdk.responses.create(**body_of(self._options, request))
             return response
         # How an answer stands is told at once, so this is waited for like any first event.
         with watched(watch), losses(resuming=False):
-            return await self._once.responses.retrieve(_id(request.token))
-
-    def _body(self, request: Request) -> dict[str, Any]:  # the SDK's own overloads know no better type
-        body: dict[str, Any] = {"model": self._options.model, "input": input_of(request)}
-        if request.system:
-            body["instructions"] = request.system
-        if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools.values()]
-        if self._options.background:
-            body["background"] = True
-        if not self._options.store:
-            body |= {"store": False, "include": ["reasoning.encrypted_content"]}
-        return body
+            return await self._once.responses.retrieve(id_of(request.token))
 
 
 @contextmanager
@@ -164,6 +150,12 @@ def losses(*, resuming: bool) -> Iterator[None]:
         raise (NoResumeError if closed else LostAnswerError)(str(error)) from error.__cause__
 
 
+def break_of(error: Exception, *, background: bool) -> ProviderError:
+    """Return what an error is that came while an answer arrived."""
+    # In the background it is only the stream that broke, whatever the provider says of it.
+    return BrokenStreamError(text_of(error)) if background else broken(error)
+
+
 # -- pieces ----------------------------------------------------------------------------------------
 class EventReader:
     """Reads the events of one stream; ``token`` is where it was taken up, for a stream that is resumed."""
@@ -171,7 +163,7 @@ class EventReader:
     def __init__(self, token: Token | None = None, *, background: bool = False) -> None:
         self.over = False
         self._background = background
-        self._id = None if token is None else _id(token)
+        self._id = None if token is None else id_of(token)
         cursor = None if token is None else _cursor(token)
         self._last = -1 if cursor is None else cursor
         self._calls: dict[str, str] = {}
@@ -301,11 +293,18 @@ def _failure(response: Response, status: str) -> ProviderError:
 
 
 # -- tokens ----------------------------------------------------------------------------------------
-def _id(token: Token) -> str:
+def id_of(token: Token) -> str:
+    """Return the id of the answer that runs under this token. Raises ``LostAnswerError`` where there is none."""
     response_id = token.get("response_id")
     if not isinstance(response_id, str) or not response_id:
         raise LostAnswerError(f"the token {dict(token)!r} is of another provider: it has no 'response_id'")
     return response_id
+
+
+def cursor_of(token: Token) -> int | openai.Omit:
+    """Return from where a stream is taken up, as the SDK wants to be told."""
+    cursor = _cursor(token)
+    return openai.omit if cursor is None else cursor
 
 
 def _cursor(token: Token) -> int | None:
@@ -314,6 +313,20 @@ def _cursor(token: Token) -> int | None:
 
 
 # -- requests --------------------------------------------------------------------------------------
+def body_of(options: ClientOptions, request: Request) -> dict[str, Any]:  # the SDK's own overloads know no better type
+    """Return what every request for a new answer says."""
+    body: dict[str, Any] = {"model": options.model, "input": input_of(request)}
+    if request.system:
+        body["instructions"] = request.system
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools.values()]
+    if options.background:
+        body["background"] = True
+    if not options.store:
+        body |= {"store": False, "include": ["reasoning.encrypted_content"]}
+    return body
+
+
 def input_of(request: Request) -> list[ResponseInputItemParam]:
     """Return the request's history in the words of this wire."""
     return [item for said in request.items for item in _items(said)]

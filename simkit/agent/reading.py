@@ -23,21 +23,24 @@ from simkit.agent.clients import (
     UnavailableError,
 )
 from simkit.agent.decisions import Limits
+from simkit.agent.driver import Driver
 from simkit.agent.facts import Observe
-from simkit.agent.idle import IdleDeadline
 from simkit.agent.stream import Answer, Assembly, Running, Token
 
 
 class Reading:
     """Reads one answer; ``assembly`` makes what puts it together, anew for every time that it comes as a whole."""
 
-    def __init__(self, client: Client, limits: Limits, observe: Observe, assembly: Callable[[], Assembly]) -> None:
+    def __init__(
+        self, client: Client, limits: Limits, observe: Observe, assembly: Callable[[], Assembly], driver: Driver
+    ) -> None:
         self._client = client
         self._limits = limits
         self._observe = observe
         self._make = assembly
         self._assembly = assembly()
-        self._began_s = asyncio.get_running_loop().time()
+        self._driver = driver
+        self._began_s = driver.now_s()
 
     async def read(self, request: Request) -> Answer:
         """Send the request and return what came of it, cut off or not. Raises ``ProviderError`` where nothing did."""
@@ -55,13 +58,13 @@ class Reading:
         """Ask for the answer again and again, until it runs no more or is given up."""
         pursuit, wait_s, how = Pursuit(self._resumable), None, ""
         while (running := self._assembly.running) is not None:
-            heard = Heard(came, asyncio.get_running_loop().time() - self._began_s, wait_s)
+            heard = Heard(came, self._driver.now_s() - self._began_s, wait_s)
             pursuit, move = next_move(pursuit, heard, self._limits)
             if isinstance(move, GiveUp):
                 await self._stop()
                 raise LostAnswerError(move.reason)
             how = self._tell(running.token, move, how)
-            await asyncio.sleep(move.delay_s)
+            await self._driver.sleep(move.delay_s)
             came, wait_s = await self._ask(replace(request, token=running.token, whole=not move.resume))
 
     async def _ask(self, request: Request) -> tuple[Came, float | None]:
@@ -85,7 +88,7 @@ class Reading:
         if running is None:
             return
         try:
-            async with asyncio.timeout(self._limits.cancel_grace_s):
+            async with self._driver.deadline(self._limits.cancel_grace_s):
                 await self._client.cancel(running.token)
         except Exception as failure:  # noqa: BLE001  # the turn is over; all that is left is to say that it runs on
             error = f"{type(failure).__name__}: {failure}"
@@ -102,7 +105,7 @@ class Reading:
         """Take in what one request brings, and say what has come of it should the answer still be running."""
         before, broke = self._assembly.running, False
         limits = self._limits
-        idle = IdleDeadline(limits.stale_after_s, limits.first_event_s, limits.whole_answer_s)
+        idle = self._driver.idle(limits)
         try:
             async with idle, aclosing(self._client.stream(request, idle)) as pieces:
                 async for piece in pieces:

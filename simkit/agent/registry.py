@@ -42,7 +42,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from simkit.agent.budgets import (
@@ -59,62 +59,45 @@ from simkit.agent.budgets import (
     wait_of,
 )
 from simkit.agent.decisions import Limits
+from simkit.agent.driver import ASYNCIO, Driver, Running
 from simkit.agent.facts import Observe, unobserved
 from simkit.agent.history import Call
 from simkit.agent.ledger import Asker, Entry, Ledger, Status, Stop, status_of
 from simkit.agent.redact import redact
 
-# A result that is there takes one turn of the loop for each future and task between it and the tool's own task.
-# People nest a handful of them.
-_CATCH_UP_TURNS: Final = 8
-
 # The defaults of a registry: frozen, so one value serves all.
 _LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TaskJob:
-    """A call that an asyncio task runs."""
-
-    task: asyncio.Task[Ended]
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return not self.task.done()
-
-    @property
-    def ended(self) -> Ended | None:
-        """How it ended, or None while it runs."""
-        if self.alive:
-            return None
-        if self.task.cancelled():
-            return Cancelled()
-        error = self.task.exception()
-        return Raised(error) if error is not None else self.task.result()
-
-
-Parked = Entry[TaskJob]
+Parked = Entry[Running]
 
 
 class Registry:
-    """The tool calls of one session. Close it with ``aclose``, in the loop that it was used in.
+    """The tool calls of one session. Close it with ``aclose``, by the driver that it was used with.
 
     ``observe`` hears its facts (see ``facts``), redacted. In a ``dry_run`` nobody but the session's end stops a
-    parked call.
+    parked call. ``driver`` plays it, and whatever else belongs to its session.
     """
 
-    def __init__(self, limits: Limits = _LIMITS, observe: Observe = unobserved, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits = _LIMITS,
+        observe: Observe = unobserved,
+        *,
+        dry_run: bool = False,
+        driver: Driver = ASYNCIO,
+    ) -> None:
         self.limits = limits
         self.observe = observe
         self.dry_run = dry_run
+        self.driver = driver
         self.closed = False
-        self._ledger: Ledger[TaskJob] = Ledger(limits.background_cap)
+        self._ledger: Ledger[Running] = Ledger(limits.background_cap)
         # One call is parked at a time: two that make room at once would both take the same place.
-        self._door = asyncio.Lock()
+        self._door = driver.door()
 
     @property
-    def ledger(self) -> Ledger[TaskJob]:
+    def ledger(self) -> Ledger[Running]:
         """The books, of this session and no other."""
         return self._ledger
 
@@ -147,12 +130,12 @@ class Registry:
         return self.ledger.twin(key_of(call.name, call.arguments))
 
     def start(self, call: Call, start: Callable[[], Awaitable[object]], budget_s: float | None) -> Parked:
-        """Start a call in a task of its own, in the books from its first step."""
-        job = TaskJob(asyncio.create_task(self.contain(start), name=f"tool {call.name} {call.id}"))
+        """Start a call beside whoever waits for it, in the books from its first step."""
+        job = self.driver.start(f"tool {call.name} {call.id}", self.contain(start))
         key = key_of(call.name, call.arguments)
         entry = Entry(call.id, call.name, call.arguments, key, job, budget_s)
         self.ledger.open(entry)
-        job.task.add_done_callback(lambda _: self.note_end(entry))
+        job.when_over(lambda: self.note_end(entry))
         return entry
 
     async def contain(self, start: Callable[[], Awaitable[object]]) -> Ended:
@@ -188,7 +171,7 @@ class Registry:
             evicted = await self.make_room(entry)
             if self.closed or not entry.job.alive:
                 return None
-            self.ledger.park(entry, self._new_id(), _now_s())
+            self.ledger.park(entry, self._new_id(), self.driver.now_s())
         self.tell(
             "parked",
             tool=entry.tool,
@@ -209,26 +192,26 @@ class Registry:
             victim = self.victim()
             if victim is None:
                 alive = [entry, *self.ledger.parked.values()]
-                await asyncio.wait([e.job.task for e in alive], return_when=asyncio.FIRST_COMPLETED)
+                await self.driver.wait([e.job for e in alive], first=True)
             elif await self.evict(victim):
                 gone.append(victim.background_id)
         return gone
 
     def victim(self) -> Parked | None:
         """Return the call that has to go when there is no room; None when no call would."""
-        return self.ledger.victim(_now_s(), self.limits.cancel_grace_s)
+        return self.ledger.victim(self.driver.now_s(), self.limits.cancel_grace_s)
 
     async def evict(self, victim: Parked) -> bool:
         """Let this call go, but not before it has ended, and say whether the agent lost something by it."""
         if victim.job.alive:
             self.stop(victim, "eviction")
             assert victim.stop is not None
-            left_s = victim.stop.at_s + self.limits.cancel_grace_s - _now_s()
+            left_s = victim.stop.at_s + self.limits.cancel_grace_s - self.driver.now_s()
             for left in await self.outlast([victim], max(left_s, 0.0)):
                 self.tell_unstoppable(left, "eviction", self.limits.cancel_grace_s)
                 return False
         if victim.waiting:
-            await asyncio.sleep(0)
+            await self.driver.turn()
             return False
         return self._drop(victim)
 
@@ -278,7 +261,7 @@ class Registry:
     def listed(self) -> list[Status]:
         """Return what every parked call is called, and those evicted, the oldest first; nothing is given out."""
         gone = [status for status in self.ledger.left.values() if status.state == "evicted"]
-        now_s = _now_s()
+        now_s = self.driver.now_s()
         return [
             *gone[-self.limits.background_cap :],
             *(replace(self.status(e), age_s=now_s - e.parked_at_s) for e in self.ledger.parked.values()),
@@ -335,19 +318,19 @@ class Registry:
 
     def stop(self, entry: Parked, by: Asker, *, again: bool = False) -> None:
         """Ask a call to stop; who was asked a short while ago is left in peace to tidy up, unless ``again``."""
-        now_s, before = _now_s(), entry.stop
+        now_s, before = self.driver.now_s(), entry.stop
         in_peace = before and not again and now_s < before.at_s + self.limits.cancel_grace_s
         if in_peace or not entry.job.alive:
             return
         entry.stop = Stop(before.by if before else by, now_s)
-        entry.job.task.cancel()
+        entry.job.cancel()
 
     async def outlast(self, entries: Iterable[Parked], wait_s: float | None) -> list[Parked]:
         """Wait until these calls have ended, but not longer than this, and return those that have not."""
         entries = list(entries)
-        tasks = [entry.job.task for entry in entries if entry.job.alive]
-        if tasks and wait_s != 0:
-            await asyncio.wait(tasks, timeout=wait_s)
+        jobs = [entry.job for entry in entries if entry.job.alive]
+        if jobs and wait_s != 0:
+            await self.driver.wait(jobs, wait_s)
         await self.catch_up(entries)
         for entry in entries:
             self.note_end(entry)
@@ -356,10 +339,10 @@ class Registry:
     async def catch_up(self, entries: Iterable[Parked]) -> None:
         """Let results that are there already come out: cancelling a task that has yet to read its result loses it."""
         entries = list(entries)
-        for _ in range(_CATCH_UP_TURNS):
+        for _ in range(self.driver.lag_turns):
             if not any(entry.job.alive for entry in entries):
                 return
-            await asyncio.sleep(0)
+            await self.driver.turn()
 
     def note_end(self, entry: Parked) -> None:
         """Take notice that a call has ended, once; one that leaves no result leaves the books with it."""
@@ -409,7 +392,3 @@ def _waiting(entry: Parked) -> Iterator[None]:
         yield
     finally:
         entry.waiting -= 1
-
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from simkit.agent.budgets import budget_of
@@ -51,7 +51,7 @@ class Session:
         dry_run: bool = False,
         fallback: Client | None = None,
         loop_class: type[Loop] = Loop,
-        registry_class: type[Registry] = Registry,
+        registry_class: Callable[..., Registry] = Registry,
     ) -> None:
         self.registry = registry_class(limits, observe, dry_run=dry_run)
         self._clients = [client] if fallback is None else [client, fallback]

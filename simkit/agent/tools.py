@@ -83,13 +83,8 @@ class Round:
 
     async def run(self) -> None:
         """Run all calls at once and wait until each has a result, also when the round itself is cancelled."""
-        tasks = [
-            asyncio.create_task(self._fill(slot, call), name=f"call {call.name} {call.id}")
-            for slot, call in enumerate(self.calls)
-        ]
-        # Gathered with exceptions, it comes back only when every task has ended, also after a cancellation.
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        for end in ends:
+        works = [(f"call {call.name} {call.id}", self._fill(slot, call)) for slot, call in enumerate(self.calls)]
+        for end in await self.registry.driver.side_by_side(works):
             # Tools' exceptions are results by now: what is left is meant to end the program, not the call.
             if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError):
                 raise end

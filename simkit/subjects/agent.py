@@ -123,9 +123,9 @@ class _Turns:
             self._turn.cancel()
             await asyncio.wait([self._turn])
             raise
-        if not self._turn.cancelled():
-            self._turn.result()
-        self._turn = None
+        ended, self._turn = self._turn, None
+        if not ended.cancelled():
+            ended.result()
 
     def cancel(self) -> None:
         """Cancel the turn that is under way, if there is one."""
@@ -193,7 +193,7 @@ AGENT: Final = Subject(name="agent", start=run, settings=SETTINGS, imports=impor
 
 def _session(blueprint: Blueprint, sim: Sim) -> Session:
     try:
-        return blueprint.session(sim.tools, _observer(sim))
+        return blueprint.session(sim.tools, observer(sim))
     except ImportError as error:
         raise SubjectError(
             f"subject 'agent' needs the SDK of its dialect ({error}), expected it to be installed - "
@@ -201,7 +201,9 @@ def _session(blueprint: Blueprint, sim: Sim) -> Session:
         ) from error
 
 
-def _observer(sim: Sim) -> Observe:
+def observer(sim: Sim) -> Observe:
+    """Return what tells the sim whatever a session tells of itself."""
+
     def observe(name: str, /, **values: object) -> None:
         match name:
             case "turn_started":

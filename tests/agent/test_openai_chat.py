@@ -71,7 +71,7 @@ def test_keepalives_and_empty_chunks_are_not_progress() -> None:
 def test_silence_before_the_first_event_is_ended_too() -> None:
     outcome, _, reason, facts, _, hung_up = talk(["wait"], stale_after_s=0.1)
     assert (outcome, reason, hung_up) == ("failed", "the stream broke 1 times before anything arrived", 1)
-    assert facts.names == ["turn_started", "idle_deadline", "partial_stub", "turn_ended"]
+    assert facts.names == ["turn_started", "idle_deadline", "partial_stub", "usage", "turn_ended"]
 
 
 BREAKS: dict[str, list[Move]] = {
@@ -103,7 +103,7 @@ CUT_DONE: list[Move] = [DONE[:9], 0.02, DONE[9:]]
 @pytest.mark.parametrize("end", [[DONE], CUT_DONE, [b"data:[DONE]\r\n\r\n"]])
 def test_a_stream_that_ends_with_its_marker_alone_is_whole(end: list[Move]) -> None:
     outcome, text, _, facts, _, _ = talk([delta(content="data: [DONE]"), *end])
-    assert (outcome, text, facts.names) == ("finished", "data: [DONE]", ["turn_started", "said", "turn_ended"])
+    assert (outcome, text, facts.names) == ("finished", "data: [DONE]", ["turn_started", "said", "usage", "turn_ended"])
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_a_stream_that_breaks_in_its_text_goes_on_and_the_pieces_are_joined() ->
     client = ScriptedClient([Text("The answer is "), BrokenStreamError("reset")], says("42."))
     turn, facts, history = play(client)
     assert (turn.outcome, turn.text) == ("finished", "The answer is 42.")
-    assert facts.names[1:] == ["broken_stream", "partial_stub", "said", "continuation", "said", "turn_ended"]
+    assert facts.names[1:] == ["broken_stream", "partial_stub", "said", "continuation", "said", "usage", "turn_ended"]
     assert history == ["user", "assistant", "user", "assistant"]
 
 
@@ -322,7 +322,7 @@ def test_an_answer_with_nothing_in_it_is_told_to_the_model_and_leaves_no_message
     turn, facts, history = play(client)
     assert (turn.text, facts.names, history) == (
         "ok",
-        ["turn_started", "nudge", "said", "turn_ended"],
+        ["turn_started", "nudge", "said", "usage", "turn_ended"],
         ["user", "user", "assistant"],
     )
 

@@ -11,8 +11,16 @@ from simkit.agent.decisions import Limits
 from simkit.contracts import Sim
 from simkit.errors import SubjectError, UsageError
 from simkit.subjects.agent import AGENT, blueprint_of, imports, run
-from tests.agent.wire import DONE, Move, delta, part, provider, reply
+from tests.agent.wire import DONE, Move, delta, frame, part, provider, reply
 from tests.subjects.fake_sim import FakeTool, fake_sim
+
+
+def cost(read: int, written: int) -> bytes:
+    """The chunk that tells what an answer has cost."""
+    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    return frame({**head, "choices": [], "usage": usage})
+
 
 ANSWER: list[Move] = [delta(content="hello"), delta("stop"), DONE]
 
@@ -32,11 +40,19 @@ def test_each_message_of_the_user_is_a_turn_of_one_session() -> None:
     assert reports(ANSWER, ANSWER, texts=("one", "two")) == [
         ("turn_started", "one"),
         ("said", "hello"),
+        ("note", "usage", {"input": 0, "output": 0}),
         ("turn_ended", "finished", "hello"),
         ("turn_started", "two"),
         ("said", "hello"),
+        ("note", "usage", {"input": 0, "output": 0}),
         ("turn_ended", "finished", "hello"),
     ]
+
+
+def test_a_turn_says_once_what_all_its_answers_have_cost() -> None:
+    call: list[Move] = [part(0, "{}", "write", "a"), delta("tool_calls"), cost(25, 15), DONE]
+    heard = reports(call, [*ANSWER[:-1], cost(50, 8), DONE], texts=("one",), tool=FakeTool("write"))
+    assert [r for r in heard if r[1] == "usage"] == [("note", "usage", {"input": 75, "output": 23})]
 
 
 def test_the_sims_tools_run_and_what_the_loop_observes_is_noted() -> None:
@@ -55,7 +71,7 @@ def test_the_sims_tools_run_and_what_the_loop_observes_is_noted() -> None:
 
 def test_a_turn_that_falls_short_says_why() -> None:
     heard = reports([reply("400 Bad Request", b'{"error": {"message": "no"}}')], texts=("one",))
-    assert [r[1] for r in heard] == ["one", "turn_fell_short", "failed"]
+    assert [r[1] for r in heard] == ["one", "usage", "turn_fell_short", "failed"]
 
 
 def test_the_settings_become_the_blueprint() -> None:
