@@ -1,9 +1,10 @@
 """The page of the flaws, drawn from what runs: ``python -m tests.flaws_table`` writes ``simkit/docs/flaws.md``.
 
 The idea: the flaws stand in the one table of ``simkit.subjects.flawed``, the scenarios say themselves what they catch,
-and the invariants are the names of the tests that play them; the page only lays these three side by side. The
-constraint: nothing is written down for the page alone, so it cannot say what does not hold; a test compares it with
-what this module returns. A page kept by hand was refused: it is right on the day on which it is written.
+the laws what they demand, and the invariants are the names of the tests that play them; the page only lays these side
+by side. The constraint: nothing is written down for the page alone, so it cannot say what does not hold; a test
+compares it with what this module returns. A page kept by hand was refused: it is right on the day on which it is
+written.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import simkit
+from simkit.contracts import Law
+from simkit.extensions import BUILT_IN, find
 from simkit.run import load
 from simkit.subjects.flawed import FLAWS, Plantable
 from tests.agent import test_registry
@@ -37,6 +40,14 @@ them both ways: it passes without the flaw, and with it every law and every fact
 This page is drawn from the code by `python -m tests.flaws_table`.
 """
 
+LAWS: Final = """
+## The laws, and what breaks each of them
+
+For each law there is a scenario that it alone fails under a flaw: nothing else that is judged sees the fault, so
+without this law it would pass. Most of these stand in `scenarios/laws/`, called after their law, beside the legitimate
+cases that a law which is too eager would accuse.
+"""
+
 INVARIANTS: Final = """
 ## What a registry of background calls must keep
 
@@ -49,17 +60,26 @@ in one turn of the event loop. There the test in the world is what catches the f
 
 def page() -> str:
     """Return the page as it has to be today."""
-    return "\n".join([HEAD, *_table(_FLAW_COLUMNS, map(_flaw_row, FLAWS)), INVARIANTS, *_table(_ROW_COLUMNS, _rows())])
+    flaws = _table(_FLAW_COLUMNS, map(_flaw_row, FLAWS))
+    laws = _table(_LAW_COLUMNS, map(_law_row, BUILT_IN["checks"]))
+    return "\n".join([HEAD, *flaws, LAWS, *laws, INVARIANTS, *_table(_ROW_COLUMNS, _rows())])
 
 
-# -- the two tables --------------------------------------------------------------------------------------------------
+# -- the three tables --------------------------------------------------------------------------------------------------
 _FLAW_COLUMNS: Final = ("flaw", "what it does", "where it was seen", "what it breaks", "caught by")
+_LAW_COLUMNS: Final = ("law", "what it demands", "broken by")
 _ROW_COLUMNS: Final = ("row", "what must hold", "flaw", "caught by", "law")
 
 
 def _flaw_row(name: str) -> list[str]:
     flaw = FLAWS[name].flaw
     return [_code(name), flaw.says, flaw.source, _all(flaw.breaks), _caught_by(FLAWS[name])]
+
+
+def _law_row(name: str) -> list[str]:
+    law = find("checks", name)
+    assert isinstance(law, Law), f"checks {name!r} is {law!r}"
+    return [_code(name), law.says, _all(flaw for flaw, fault in FLAWS.items() if name in fault.flaw.breaks)]
 
 
 def _rows() -> Iterable[list[str]]:

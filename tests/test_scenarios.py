@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from simkit.extensions import BUILT_IN
 from simkit.model.duration import format_instant
 from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
@@ -25,7 +26,11 @@ def run(case: Scenario, flaw: str = "") -> Result:
 
 
 def short(value: object) -> str:
-    return f"{Path(value.file).name}::{value.case}" if isinstance(value, Scenario) else str(value)
+    return f"{theme(value)}/{Path(value.file).name}::{value.case}" if isinstance(value, Scenario) else str(value)
+
+
+def theme(case: Scenario) -> str:
+    return Path(case.file).parent.name
 
 
 def named(name: str, row: str = "run") -> Scenario:
@@ -53,6 +58,41 @@ def test_every_flaw_is_caught_by_a_scenario_but_those_that_only_a_world_can_show
     only_in_a_world = [name for name, p in FLAWS.items() if p.flaw.breaks == (f"registry-races/{p.row}",)]
     caught = {flaw for _, flaw in CAUGHT}
     assert [name for name in FLAWS if name not in caught] == only_in_a_world
+
+
+# A law's own scenario is called after it, but for these, which were seen alone in a scenario about something else.
+ELSEWHERE: Final = {"no_orphans": "silent_stream_is_closed", "no_lost_errors": "failure_nobody_asks_for"}
+OF_LAWS: Final = {Path(c.file).stem.partition(".")[0]: c for c in CASES if theme(c) == "laws"}
+
+
+@pytest.mark.parametrize("law", BUILT_IN["checks"])
+def test_no_law_is_without_a_scenario_that_it_alone_fails(law: str) -> None:
+    """Neither another law nor an expectation sees the flaw there, so without this law it would pass."""
+    case = named(ELSEWHERE[law]) if law in ELSEWHERE else OF_LAWS[law]
+    (flaw,) = case.catches
+    result = run(case, flaw)
+    assert (result.verdict, {finding.law for finding in result.findings}) == (Verdict.FAIL, {law})
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if theme(c) == "laws"], ids=short)
+def test_a_scenario_about_laws_gives_each_that_it_names_something_to_judge(case: Scenario) -> None:
+    """Silence is worth something only from a law that has found what it looks at."""
+    held = run(case).judgement.held
+    assert [use.law for use in case.always if use.law not in held] == []
+
+
+def test_a_tool_that_blocks_a_thread_of_its_own_would_block_the_event_loop_of_the_other_twin() -> None:
+    case = named("blocking_tool_among_threads")
+    broken = [{f.law for f in run_once(case, Plan(), subject=s).findings} for s in ("agent-sync", "agent")]
+    assert ["loop_not_blocked" in laws for laws in broken] == [False, True]
+
+
+@pytest.mark.parametrize(("flaw", "broken"), [("", []), ("add_up_usage", ["usage_counted_once"] * 2)])
+def test_what_is_told_at_the_start_and_at_the_end_of_an_answer_is_counted_once(flaw: str, broken: list[str]) -> None:
+    """On the wire of a provider whose SDK is an extra of its own, so the corpus does not ask for it."""
+    case = named("usage_on_two_wires", "openai-chat-true")
+    result = run(replace(case, settings={**case.settings, "dialect": "anthropic"}, expect=()), flaw)
+    assert [finding.law for finding in result.findings] == broken
 
 
 def test_every_scenario_says_which_question_it_asks_and_has_a_comment_for_its_reader() -> None:
@@ -103,3 +143,8 @@ def test_a_leaked_token_makes_one_post_and_some_forty_gets_of_one_answer() -> No
         (["POST", "POST"], [first] * 3 + [second] * 3),
         (["POST"], [first] * 42),
     )
+
+
+def test_under_a_leaked_token_the_calls_of_the_old_answer_run_again() -> None:
+    broken = {finding.law for finding in run(named("answer_that_is_over", "false"), "leak_continuation_token").findings}
+    assert {law for law in broken if law in BUILT_IN["checks"]} == {"no_fetch_after_terminal", "tools_run_once"}

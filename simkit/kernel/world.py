@@ -45,6 +45,8 @@ HORIZON_NS: Final = 86_400 * NS_PER_S
 STEPS_MAX: Final = 2_000_000
 # Production spends time while it spins: beyond this many steps at one instant, every further thousand costs 1 ms.
 SPIN_FREE_STEPS: Final = 10_000
+# What comes from outside is no spinning of whom it comes to: so many steps does a piece of news take at most.
+_STEPS_PER_EVENT: Final = 8
 SPIN_STEPS_PER_MS: Final = 1_000
 # The agenda is swept of cancelled events when it has doubled since the last time, and is longer than this.
 _AGENDA_MIN: Final = 1_000
@@ -343,6 +345,8 @@ class World:
             # An event may cancel another one of the same instant.
             if entry.action is not None:
                 self._let_happen(entry.action)
+                if entry.outside:
+                    self._spin = max(0, self._spin - _STEPS_PER_EVENT)
         self.step()
 
     def _let_happen(self, action: Callable[[], object]) -> None:

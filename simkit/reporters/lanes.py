@@ -75,13 +75,18 @@ def _rows(trace: Trace, marks: Mapping[int, int]) -> list[_Row]:
         mark = marks.get(event.n, 0)
         if event.get("is") == "keepalive" and not mark:
             keepalives += 1
-        elif event.get("is") == "mark" and not mark:
-            continue  # structure of the wire, which says nothing to people
+        elif _is_quiet(event) and not mark:
+            continue
         elif mark or (event.kind in _SAYS and not (rows and _joined(rows[-1], event, keepalives))):
             lane, says = _SAYS.get(event.kind) or _RARELY.get(event.kind) or _OTHERS
             rows.append(_Row(event, event, lane, printable(says(event)), mark, keepalives))
             keepalives = 0
     return rows
+
+
+def _is_quiet(event: Event) -> bool:
+    """Say whether an event says nothing to people: structure of the wire, and the tokens that a turn has counted."""
+    return event.get("is") == "mark" or (event.kind == "note" and event.get("name") == "usage")
 
 
 def _joined(row: _Row, event: Event, keepalives: int) -> bool:
@@ -234,6 +239,20 @@ def _orphan(event: Event) -> str:
     return f"left over: {event.get('what')} {event.get('name')}"
 
 
+def _loop_blocked(event: Event) -> str:
+    ns = event.get("ns")
+    span = f" for {format_duration(ns)}" if isinstance(ns, int) else ""
+    return f"its event loop stood still{span}: {event.get('waits')}{_place(event)}"
+
+
+def _spin(event: Event) -> str:
+    return f"turns in circles, {event.get('steps')} steps at one instant{_place(event)}"
+
+
+def _place(event: Event) -> str:
+    return f", {event.get('where')}" if event.get("where") else ""
+
+
 def _run_end(event: Event) -> str:
     text = f": {event.get('text')}" if event.get("text") else ""
     return f"the run ends, {event.get('reason')}{text}"
@@ -289,6 +308,8 @@ _SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "note": (AGENT, _note),
     "subject.raised": (AGENT, lambda e: f"raises {e.get('error')}: {e.get('text')}"),
     "orphan": (AGENT, _orphan),
+    "loop.blocked": (AGENT, _loop_blocked),
+    "spin": (AGENT, _spin),
     "lost.error": (AGENT, lambda e: f"lost {e.get('error')}: {e.get('text')}"),
     "run.end": (AGENT, _run_end),
 }

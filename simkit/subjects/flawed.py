@@ -29,22 +29,30 @@ from simkit.extensions import nearest
 from simkit.subjects.blueprint import Blueprint
 from simkit.subjects.flawed_client import (
     AskAnewWhenWindowClosed,
+    BlockWhileWaiting,
     IgnoreRetryAfter,
     LeaveAnswerRunning,
     LeaveReaderRunning,
     LoseParallelResult,
+    OwnRetries,
     ResumeFromStart,
 )
 from simkit.subjects.flawed_loop import (
+    AddUpUsage,
+    AskAgainWhenEmpty,
+    CancelIsToolError,
     EndCallsWithTurn,
+    KeepGivenIds,
     LeakContinuationToken,
     NewRegistryEachTurn,
+    ResultsByArrival,
     RunPartialCalls,
     RunToolsTwice,
     StubFinishStop,
 )
 from simkit.subjects.flawed_registry import (
     BlameAgentForCancel,
+    BusyWait,
     CancelledTooSoon,
     CancelOverResult,
     CancelWithoutWaiting,
@@ -68,6 +76,9 @@ from simkit.subjects.flawed_registry import (
     ShareParentsRegistry,
     ToolCancelCancelsHandler,
 )
+
+# Hardly a wait at all, and yet one: an answer in the simulation takes no time, so without any no time would pass.
+_HASTY_S: Final = 0.01
 
 # More than any script answers: the fault is that nothing of ours ends the turn.
 _WITHOUT_END: Final = 1_000_000
@@ -133,9 +144,16 @@ def _poll_without_deadline(blueprint: Blueprint) -> Blueprint:
     return replace(blueprint, limits=replace(blueprint.limits, poll_deadline_s=math.inf))
 
 
-def _retry_at_once(blueprint: Blueprint) -> Blueprint:
-    own = replace(blueprint, options=replace(blueprint.options, max_retries=0))
-    return _with_client(IgnoreRetryAfter)(own)
+def _poll_too_often(blueprint: Blueprint) -> Blueprint:
+    return replace(blueprint, limits=replace(blueprint.limits, poll_every_s=_HASTY_S))
+
+
+def _with_own_retries(wrap: type[OwnRetries]) -> Plant:
+    def plant(blueprint: Blueprint) -> Blueprint:
+        own = replace(blueprint, options=replace(blueprint.options, max_retries=0))
+        return _with_client(wrap)(own)
+
+    return plant
 
 
 def _row(number: int, name: str, plant: Plant, says: str, *breaks: str) -> Plantable:
@@ -206,7 +224,70 @@ _OF_LOOPS: Final = (
             source="github/copilot-cli issue 2760",
             breaks=("backoff_respects_retry_after",),
         ),
-        _retry_at_once,
+        _with_own_retries(IgnoreRetryAfter),
+    ),
+    Plantable(
+        Flaw(
+            name="block_while_waiting",
+            says="the wait before a further attempt is a sleep of the thread that the event loop runs in",
+            source="run-llama/llama_index issue 20763; langroid/langroid pull 1112",
+            breaks=("loop_not_blocked",),
+        ),
+        _with_own_retries(BlockWhileWaiting),
+    ),
+    Plantable(
+        Flaw(
+            name="ask_again_when_empty",
+            says="an empty answer is asked for again with the same request, and the model hears nothing of it",
+            source="NousResearch/hermes-agent pull 6900",
+            breaks=("no_repeated_request",),
+        ),
+        _with_loop(AskAgainWhenEmpty),
+    ),
+    Plantable(
+        Flaw(
+            name="add_up_usage",
+            says="the token counts that come with one answer are added up, though each repeats the one before",
+            source="microsoft/agent-framework issue 7143; tensorzero/tensorzero issue 5481",
+            breaks=("usage_counted_once",),
+        ),
+        _with_loop(AddUpUsage),
+    ),
+    Plantable(
+        Flaw(
+            name="keep_given_ids",
+            says="calls keep the ids that the provider gave them, also where two of one answer share an id",
+            source="can1357/oh-my-pi issue 2055; HKUDS/nanobot pull 3932",
+            breaks=("history_well_formed",),
+        ),
+        _with_loop(KeepGivenIds),
+    ),
+    Plantable(
+        Flaw(
+            name="results_by_arrival",
+            says="results are given to the calls of an answer in the order in which they came",
+            source="router-for-me/CLIProxyAPI issue 5199; token-js/token.js pull 36",
+            breaks=("results_pair_with_calls",),
+        ),
+        _with_loop(ResultsByArrival),
+    ),
+    Plantable(
+        Flaw(
+            name="cancel_is_tool_error",
+            says="a cancellation that meets a running tool is an error of that tool, and the turn goes on",
+            source="langchain-ai/open-swe pull 2782",
+            breaks=("nothing_after_cancel",),
+        ),
+        _with_loop(CancelIsToolError),
+    ),
+    Plantable(
+        Flaw(
+            name="busy_wait",
+            says="whoever waits for a tool looks again and again whether it has ended",
+            source="microsoft/autogen issue 4773",
+            breaks=("no_busy_polling",),
+        ),
+        _with_registry(BusyWait),
     ),
     Plantable(
         Flaw(
@@ -222,8 +303,8 @@ _OF_LOOPS: Final = (
             name="leak_continuation_token",
             says="the token of an answer that is over goes with every further request of the turn, so that answer is "
             "fetched again and its call runs again",
-            source="microsoft/agent-framework 1.1.0, issue 5394",
-            breaks=("no_fetch_after_terminal", "tools_run_once"),
+            source="microsoft/agent-framework 1.1.0, issue 5394, and pull 8358",
+            breaks=("no_fetch_after_terminal",),
         ),
         _with_loop(LeakContinuationToken),
     ),
@@ -244,6 +325,15 @@ _OF_LOOPS: Final = (
             breaks=("ends",),
         ),
         _poll_without_deadline,
+    ),
+    Plantable(
+        Flaw(
+            name="poll_too_often",
+            says="a running answer is asked for again at once, a hundred times a second",
+            source="longsizhuo/BossZhiPin_Job_Search pull 9",
+            breaks=("polls_respect_interval",),
+        ),
+        _poll_too_often,
     ),
     Plantable(
         Flaw(

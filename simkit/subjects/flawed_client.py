@@ -8,6 +8,7 @@ refused: it would have to be kept in step with the sound one.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -50,20 +51,36 @@ class LoseParallelResult(WrappedClient):
         return self.sound.stream(replace(request, items=kept), watch)
 
 
-class IgnoreRetryAfter(WrappedClient):
-    """Retries at once, whatever the provider asked for."""
+class OwnRetries(WrappedClient):
+    """Tries again by itself, instead of leaving that to the SDK; how it waits is the fault."""
 
     async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
-        """Try three times without a pause."""
+        """Try three times."""
         for left in (2, 1, 0):
             try:
                 async with aclosing(self.sound.stream(request, watch)) as pieces:
                     async for piece in pieces:
                         yield piece
                 return
-            except UnavailableError:
+            except UnavailableError as error:
                 if not left:
                     raise
+                self.pause(error)
+
+    def pause(self, error: UnavailableError) -> None:
+        """Wait before the next attempt."""
+
+
+class IgnoreRetryAfter(OwnRetries):
+    """Retries at once, whatever the provider asked for."""
+
+
+class BlockWhileWaiting(OwnRetries):
+    """Waits as long as the provider asked for, in a sleep that is for code without an event loop."""
+
+    def pause(self, error: UnavailableError) -> None:
+        """Put the thread of the event loop to sleep."""
+        time.sleep(error.wait_s or 1.0)
 
 
 class LeaveReaderRunning(WrappedClient):

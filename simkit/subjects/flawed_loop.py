@@ -7,15 +7,22 @@ was refused: the sound one would carry them, and one could be left on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from simkit.agent.clients import Request
-from simkit.agent.history import Call, ToolResult
+from simkit.agent.facts import Observe
+from simkit.agent.history import Call, History, ToolResult
 from simkit.agent.loop import Loop, Turn
-from simkit.agent.stream import Answer, Assembly, Piece, Running, Token, parse_arguments
-from simkit.agent.tools import Round
+from simkit.agent.registry import Registry
+from simkit.agent.stream import Answer, Assembly, Piece, Running, Token, Usage, parse_arguments
+from simkit.agent.tools import Round, Tool
+
+# How often an empty answer is asked for again: as often as the published agent did.
+_EMPTY_RETRIES: Final = 3
 
 # What a helpful parser puts behind arguments that were cut off, shortest first.
 _MENDS: Final = ("", "}", '"}', "]}", '"]}', "null}", '":null}', "}}", '"}}')
@@ -58,6 +65,43 @@ def _mended(text: str) -> dict[str, object]:
     return {}
 
 
+class AskAgainWhenEmpty(Loop):
+    """An empty answer is asked for again, and the model hears nothing of it."""
+
+    async def read(self) -> Answer:
+        """Send the same request until something comes."""
+        answer = await super().read()
+        for _ in range(_EMPTY_RETRIES):
+            if answer.finish != "stop" or not answer.is_blank:
+                break
+            answer = await super().read()
+        return answer
+
+
+class AddUpUsage(Loop):
+    """Every count of tokens that comes is added to those before it."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that adds up."""
+        return AssemblyThatAddsUp()
+
+
+class AssemblyThatAddsUp(Assembly):
+    """Takes the counts of one answer for parts of its cost, where each repeats the one before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = Usage()
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in; of counts, their sum."""
+        if not isinstance(piece, Usage):
+            return super().add(piece)
+        self.total += piece
+        return super().add(self.total)
+
+
+# -- the calls of one answer -----------------------------------------------------------------------
 class RunToolsTwice(Loop):
     """Every call runs a second time, as after a retry that forgot what had run."""
 
@@ -73,6 +117,72 @@ class RoundTwice(Round):
         """Return the result of the second run."""
         await super().settle(call)
         return await super().settle(call)
+
+
+class ResultsByArrival(Loop):
+    """Results are given to the calls of an answer in the order in which they came."""
+
+    def round(self, calls: Sequence[Call]) -> Round:
+        """Return a round that goes by the order."""
+        return RoundByArrival(calls, self.tools, self.observe, self.registry)
+
+
+class RoundByArrival(Round):
+    """Keeps the results in a row, and looks at no id."""
+
+    def __init__(
+        self, calls: Sequence[Call], tools: Mapping[str, Tool], observe: Observe, registry: Registry | None = None
+    ) -> None:
+        super().__init__(calls, tools, observe, registry)
+        self.came: list[ToolResult] = []
+
+    async def settle(self, call: Call) -> ToolResult:
+        """Return the result, and put it at the end of the row."""
+        result = await super().settle(call)
+        self.came.append(result)
+        return result
+
+    def results(self) -> tuple[ToolResult, ...]:
+        """Give the first call the first result that came, and so on, where there is one for each."""
+        if len(self.came) < len(self.calls):
+            return super().results()
+        pairs = zip(self.calls, self.came, strict=True)
+        return tuple(replace(result, call_id=call.id) for call, result in pairs)
+
+
+class CancelIsToolError(Loop):
+    """A cancellation that meets running tools is an error of these tools, and the turn goes on."""
+
+    def round(self, calls: Sequence[Call]) -> Round:
+        """Return a round that cannot be cancelled."""
+        return RoundThatGoesOn(calls, self.tools, self.observe, self.registry)
+
+
+class RoundThatGoesOn(Round):
+    """Ends its calls when it is cancelled, and tells nobody."""
+
+    async def run(self) -> None:
+        """Run all calls, and take a cancellation for the end of them."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().run()
+
+
+class KeepGivenIds(Loop):
+    """Calls keep the ids that the provider gave them."""
+
+    async def play(self, text: str) -> Turn:
+        """Play the turn; the first one begins the history."""
+        if not self.history.items:
+            self.history = HistoryOfGivenIds()
+        return await super().play(text)
+
+
+class HistoryOfGivenIds(History):
+    """Leaves ids as they are, also where two calls share one."""
+
+    def with_own_ids(self, calls: Iterable[Call]) -> tuple[Call, ...]:
+        """Return the calls as they came."""
+        return tuple(calls)
 
 
 # -- a turn, and what outlives it ------------------------------------------------------------------------------------

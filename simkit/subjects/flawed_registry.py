@@ -8,6 +8,7 @@ under it fails for that promise. A copy of the published code was refused: it ha
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import replace
@@ -15,13 +16,14 @@ from typing import Final
 
 from simkit.agent.budgets import WAIT_S_MAX, Cancelled, Ended, Reply, Returned
 from simkit.agent.decisions import Limits
+from simkit.agent.driver import Running, TaskJob
 from simkit.agent.facts import Observe
 from simkit.agent.history import Call
 from simkit.agent.ledger import Ledger, Status
-from simkit.agent.registry import Parked, Registry, TaskJob
+from simkit.agent.registry import Parked, Registry
 
 # That the books are not the session's is the fault: every task has a copy of its context.
-BOOKS: Final[ContextVar[Ledger[TaskJob] | None]] = ContextVar("books", default=None)
+BOOKS: Final[ContextVar[Ledger[Running] | None]] = ContextVar("books", default=None)
 
 
 # -- whose calls they are --------------------------------------------------------------------------------------------
@@ -29,11 +31,11 @@ class RegistryInContext(Registry):
     """The books are in a context variable, made when they are first asked for."""
 
     @property
-    def ledger(self) -> Ledger[TaskJob]:
+    def ledger(self) -> Ledger[Running]:
         """The books of the context, whoever's context it is."""
         return self.books()
 
-    def books(self) -> Ledger[TaskJob]:
+    def books(self) -> Ledger[Running]:
         """Return what the context holds, and put books there where it holds none."""
         books = BOOKS.get()
         if books is None:
@@ -166,7 +168,8 @@ class NeverReadParkedErrors(Registry):
 
     def note_end(self, entry: Parked) -> None:
         """Take notice of calls in the foreground only, and of cancelled ones."""
-        if not entry.background_id or entry.job.task.cancelled():
+        job = entry.job
+        if not entry.background_id or (isinstance(job, TaskJob) and job.task.cancelled()):
             super().note_end(entry)
 
 
@@ -202,6 +205,18 @@ class RunParkedCallAgain(Registry):
     def twin(self, call: Call) -> Parked | None:
         """Find none."""
         return None
+
+
+class BusyWait(Registry):
+    """Whoever waits for a call looks at it again and again."""
+
+    async def outlast(self, entries: Iterable[Parked], wait_s: float | None) -> list[Parked]:
+        """Look, let the others go on for a moment, and look again."""
+        entries = list(entries)
+        until_s = math.inf if wait_s is None else self.driver.now_s() + wait_s
+        while any(entry.job.alive for entry in entries) and self.driver.now_s() < until_s:
+            await self.driver.turn()
+        return await super().outlast(entries, 0)
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------

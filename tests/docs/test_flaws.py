@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from simkit.extensions import BUILT_IN
 from tests.flaws_table import PAGE, page
 
 
@@ -14,3 +15,8 @@ def test_the_page_is_the_one_that_the_code_draws() -> None:
 def test_every_invariant_has_a_scenario_or_a_test_that_catches_its_loss() -> None:
     rows = re.findall(r"^\| (\d+) \|.*\| (`.+?`) \| .* \|$", page(), re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 34))
+
+
+def test_every_law_has_a_flaw_that_breaks_it() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| [A-Z][^|]*\.? \| `.+` \|$", page(), re.MULTILINE)
+    assert rows == list(BUILT_IN["checks"])

@@ -165,3 +165,25 @@ def test_a_call_and_its_arguments_are_one_row() -> None:
     )
 
     assert '[1] call x {"a": 1' in failure(result)
+
+
+def test_a_blocked_loop_and_a_busy_wait_are_told_with_the_line_that_is_to_blame() -> None:
+    story = Story().at("7s").event("world", "loop.blocked", ns=7_000_000_000, where="a.py:9", waits="time.sleep(7)")
+    story.event("world", "spin", steps=11_000, where="a.py:12", alive="turn").event("world", "spin", steps=21_000)
+    lines = failure(judged(story.returns(), replace(SCENARIO, expect=())), ReportOptions(width=120)).splitlines()
+
+    assert [line[19:].strip() for line in lines if line.startswith(("1>", "2>", "3>"))] == [
+        "its event loop stood still for 7s: time.sleep(7), a.py:9",
+        "turns in circles, 11000 steps at one instant, a.py:12",
+        "turns in circles, 21000 steps at one instant",
+    ]
+
+
+def test_what_a_turn_has_counted_is_told_only_where_it_decides() -> None:
+    story = Story().turn().request(1, USER).stalled(1).turn_ends()
+    result = judged(story.event("subject", "note", name="usage", input=3, output=1).returns())
+    (note,) = result.trace.of("note")
+    finding = replace(result.findings[0], events=(note.n,))
+    decides = replace(result, judgement=replace(result.judgement, findings=(finding,)))
+
+    assert ["usage input=3 output=1" in failure(one) for one in (result, decides)] == [False, True]

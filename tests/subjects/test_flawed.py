@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from simkit.agent.clients import BrokenStreamError, ClientOptions, NoResumeError, UnavailableError
 from simkit.agent.decisions import Limits
-from simkit.agent.history import ToolResult
+from simkit.agent.driver import AsyncioDriver
+from simkit.agent.history import Call, ToolResult
 from simkit.agent.loop import Turn
-from simkit.agent.stream import CallPart, Running, Text
+from simkit.agent.stream import CallPart, Finish, Running, Text, Usage
+from simkit.agent.tools import FunctionTool
 from simkit.errors import UsageError
 from simkit.model.duration import FOREVER as FOREVER_NS
 from simkit.model.duration import NS_PER_S
@@ -37,6 +40,10 @@ RUNS: list[Move] = [Running(ID)]
 BROKE_OFF: list[Move] = [Text("Hel"), Running(TOKEN, resumable=True), BrokenStreamError("reset")]
 
 
+def slow(ran: list[str]) -> FunctionTool:
+    return tool("slow", ran, takes_s=3.0)
+
+
 class Played:
     """One turn under a flaw (or none), and everything that can be told of it."""
 
@@ -53,7 +60,7 @@ class Played:
             options=ClientOptions(base_url="", api_key="", model=""),
             limits=limits,
         )
-        tools = {"write": tool("write", self.ran), "read": tool("read", self.ran)}
+        tools = {"write": tool("write", self.ran), "read": tool("read", self.ran), "slow": slow(self.ran)}
         async with planted(flaw, sound).session(tools, self.facts) as session:
             turn = await session.send("go")
         self.left_running = [t.get_name() for t in asyncio.all_tasks() if t is not asyncio.current_task()]
@@ -62,6 +69,10 @@ class Played:
     @property
     def tokens(self) -> list[object]:
         return [request.token for request in self.client.requests]
+
+    @property
+    def last_results(self) -> list[tuple[str, str]]:
+        return [(item.call_id, item.text) for item in self.client.requests[-1].items if isinstance(item, ToolResult)]
 
     @property
     def results_sent(self) -> list[int]:
@@ -120,6 +131,28 @@ def resume_from_start(flaw: str) -> object:
     return Played(flaw, BROKE_OFF, says("lo")).tokens
 
 
+def ask_again_when_empty(flaw: str) -> object:
+    return [len(request.items) for request in Played(flaw, [Finish("stop")], says("ok")).client.requests]
+
+
+def add_up_usage(flaw: str) -> object:
+    return Played(flaw, [Usage(25, 1), Usage(25, 15), *says("ok")]).turn.spent.usage
+
+
+def keep_given_ids(flaw: str) -> object:
+    parts = [CallPart(index=i, id="a", name=name, args="{}") for i, name in enumerate(("write", "read"))]
+    return Played(flaw, [*parts, Finish("tool_calls")], says("ok")).last_results
+
+
+def results_by_arrival(flaw: str) -> object:
+    return Played(flaw, calls(("slow", "{}"), ("read", "{}")), says("ok")).last_results
+
+
+def poll_too_often(flaw: str) -> object:
+    ((at_s, _, _),) = Played(flaw, RUNS, RUNS, says("ok")).facts.of("turn_ended")
+    return round(at_s, 3)
+
+
 # The flaw -> what is to be seen of it, without it and with it.
 SEEN: dict[str, tuple[Callable[[str], object], object, object]] = {
     "stub_finish_stop": (stub_finish_stop, "Writing.ok", "Writing."),
@@ -135,6 +168,19 @@ SEEN: dict[str, tuple[Callable[[str], object], object, object]] = {
     "leave_answer_running": (leave_answer_running, [ID], []),
     "ask_anew_when_window_closed": (ask_anew_when_window_closed, [None, TOKEN, TOKEN], [None, TOKEN, None]),
     "resume_from_start": (resume_from_start, [None, TOKEN], [None, ID]),
+    "ask_again_when_empty": (ask_again_when_empty, [1, 2], [1, 1]),
+    "add_up_usage": (add_up_usage, Usage(25, 15), Usage(50, 16)),
+    "keep_given_ids": (
+        keep_given_ids,
+        [("a", "write ok"), ("a_2", "read ok")],
+        [("a", "write ok"), ("a", "read ok")],
+    ),
+    "results_by_arrival": (
+        results_by_arrival,
+        [("call_0", "slow ok"), ("call_1", "read ok")],
+        [("call_0", "read ok"), ("call_1", "slow ok")],
+    ),
+    "poll_too_often": (poll_too_often, 4.0, 0.02),
 }
 
 
@@ -173,6 +219,72 @@ def test_a_retry_of_ones_own_takes_the_place_of_the_sdks() -> None:
     )
     planted("ignore_retry_after", sound).session({}, Facts())
     assert [options.max_retries for options in made] == [0]
+
+
+def test_the_wait_for_a_busy_provider_is_a_sleep_of_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    turn = Played("block_while_waiting", [UnavailableError("429: later", 7.0)], says("ok")).turn
+    assert (turn.outcome, slept) == ("finished", [7.0])
+
+
+def sent_after_cancel(flaw: str) -> int:
+    """How many requests there are in a turn that is cancelled during the call of its first answer."""
+
+    async def main() -> int:
+        client = ScriptedClient(calls(("slow", "{}")), says("ok"))
+        sound = Blueprint(
+            connect=lambda options: client,
+            options=ClientOptions(base_url="", api_key="", model=""),
+            limits=Limits(),
+        )
+        async with planted(flaw, sound).session({"slow": slow([])}, Facts()) as session:
+            turn = asyncio.create_task(session.send("go"))
+            await asyncio.sleep(1)
+            turn.cancel()
+            await asyncio.wait([turn])
+        return len(client.requests)
+
+    return run(main())
+
+
+def test_under_the_flaw_a_cancelled_turn_goes_on_with_its_next_request() -> None:
+    assert (sent_after_cancel(""), sent_after_cancel("cancel_is_tool_error")) == (1, 2)
+
+
+class CountingDriver(AsyncioDriver):
+    def __init__(self) -> None:
+        self.turns = 0
+
+    async def turn(self) -> None:
+        self.turns += 1
+        await super().turn()
+
+
+def looks_at_a_call(flaw: str) -> int:
+    """How often whoever waits comes round while a call takes a hundred turns of the loop."""
+
+    async def work() -> str:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        return "ok"
+
+    async def main() -> int:
+        driver = CountingDriver()
+        sound = Blueprint(
+            connect=lambda options: ScriptedClient(),
+            options=ClientOptions(base_url="", api_key="", model=""),
+            limits=Limits(),
+        )
+        registry = planted(flaw, sound).registry_class(Limits(), Facts(), driver=driver)
+        await registry.run(Call("a", "work"), work, None)
+        return driver.turns
+
+    return run(main())
+
+
+def test_under_the_flaw_whoever_waits_for_a_call_comes_round_as_often_as_the_loop() -> None:
+    assert (looks_at_a_call(""), looks_at_a_call("busy_wait") >= 100) == (0, True)
 
 
 def test_every_flaw_says_what_it_is_where_it_was_seen_and_what_it_breaks() -> None:

@@ -179,7 +179,7 @@ def test_what_a_subject_does_to_arguments_and_results_stays_with_it() -> None:
         rows = [0]
         result = await sim.tools["quick"](rows=rows)
         rows.append(1)
-        result["rows"].append(3)  # type: ignore[index]  # a dict by the scenario
+        result["rows"].append(3)
 
     case = scenario(TOOLS)
     runs = [run_scenario(case, subject=agent) for _ in range(2)]
