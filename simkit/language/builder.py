@@ -68,6 +68,7 @@ from simkit.model.timeline import (
     Usage,
     Wait,
     When,
+    job_end,
 )
 
 
@@ -210,12 +211,12 @@ def _stream(e: Entry) -> StreamReply:
 
 def _background(e: Entry) -> BackgroundReply:
     job, default = e.inner("background"), BackgroundReply()
-    polls = job.inner("polls")
+    polls, steps = job.inner("polls"), _steps(job)
     return BackgroundReply(
-        steps=_steps(job),
+        steps=steps,
         queued_ns=job.whole("queued"),
         in_progress_ns=job.whole("in_progress"),
-        ends=cast(JobEnd, job.text("ends", default.ends)),
+        ends=cast(JobEnd, job.text("ends", job_end(steps))),
         error=job.maybe_text("error"),
         polls={int(number): POLL_REPLIES[poll.verb](poll) for number in polls.values for poll in [polls.inner(number)]},
         window_ns=job.whole("window", default.window_ns),

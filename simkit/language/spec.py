@@ -343,7 +343,7 @@ BACKGROUND: Final = Record(
             says="How long the job runs at least; its steps may take it longer.",
             default="0s",
         ),
-        Key(name="ends", shape=Choice(words=get_args(JobEnd)), says="How the job ends.", default="completed"),
+        Key(name="ends", shape=Choice(words=get_args(JobEnd)), says="How the job ends.", default="as its finish says"),
         Key(name="error", shape=_SAID, says="Why the job failed, in the words of the API."),
         Key(
             name="expires",

@@ -85,6 +85,7 @@ from simkit.model.timeline import (
     Wait,
     When,
     holes,
+    job_end,
 )
 
 # Arguments may stand deep inside a file; below this they are written as text.
@@ -344,7 +345,7 @@ def _background(reply: BackgroundReply) -> dict[str, Tree]:
     keys: dict[str, Tree] = {
         "queued": _span(reply.queued_ns, default.queued_ns),
         "in_progress": _span(reply.in_progress_ns, default.in_progress_ns),
-        "ends": _but(reply.ends, default.ends),
+        "ends": _but(reply.ends, job_end(reply.steps)),
         "error": _given(reply.error),
         "expires": _span(reply.expires_ns, default.expires_ns),
         "window": _span(reply.window_ns, default.window_ns),

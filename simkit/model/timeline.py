@@ -9,7 +9,7 @@ change.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -272,6 +272,21 @@ class UnreachableReply:
     """No HTTP answer at all: the connection itself fails."""
 
     how: Unreachable
+
+
+# Finishes with which a job does not end as completed.
+_JOB_ENDS: Final[dict[str, JobEnd]] = {
+    "length": "incomplete",
+    "context_window": "incomplete",
+    "content_filter": "incomplete",
+    "error": "failed",
+}
+
+
+def job_end(steps: Iterable[Step]) -> JobEnd:
+    """Return how a job with these steps ends, where nothing else is said."""
+    finishes = [step.reason for step in steps if isinstance(step, Finish)]
+    return _JOB_ENDS.get(finishes[-1], "completed") if finishes else "completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -717,3 +717,19 @@ def test_a_very_long_line_is_told_by_its_place_alone() -> None:
     with pytest.raises(ScenarioError) as caught:
         read(f"provider: []\nabout: {{{'a' * 300}: 1}}\n")
     assert str(caught.value) == "a.sim.yaml:4:8: expected text, got a mapping"
+
+
+def test_a_job_ends_as_its_finish_says_unless_it_is_told_otherwise() -> None:
+    text = "\n".join(
+        f"  - background: {{{more}stream: [{{say: a}}, {{finish: {reason}}}]}}"
+        for more, reason in [("", "stop"), ("", "length"), ("", "content_filter"), ("", "error"),
+                             ("ends: completed, ", "length")]
+    )  # fmt: skip
+    replies = [answer.reply for answer in read_one(f"provider:\n{text}\n").provider]
+    assert [reply.ends for reply in replies if isinstance(reply, BackgroundReply)] == [
+        "completed",
+        "incomplete",
+        "incomplete",
+        "failed",
+        "completed",
+    ]
