@@ -29,6 +29,9 @@ PATIENCE_S: Final = float(os.environ.get("SIMKIT_WATCHDOG", "30"))
 _SIGNAL: Final = signal.SIGURG
 # How often it looks. A run that ends in between costs nothing.
 _LOOK_S: Final = 0.25
+# As much of the time between two looks counts: a machine that was suspended, or starved of its processor, did not run
+# the world meanwhile either.
+_LOOK_MAX_S: Final = 4 * _LOOK_S
 _real_sleep: Final = time.sleep
 _real_clock: Final = time.monotonic
 _new_lock: Final = threading.Lock
@@ -43,6 +46,8 @@ class Watchdog:
         self._guard = _new_lock()
         self._worlds: dict[World, tuple[int, float]] = {}
         self._awake = False
+        # Real seconds in which it was able to look.
+        self._watched_s = 0.0
         self._former: Any = None
         # True from the signal to the main thread until it has arrived there.
         self.interrupts = False
@@ -76,21 +81,24 @@ class Watchdog:
 
     def _look_out(self) -> None:
         """Look until no world has run for as long as the patience lasts, so that many short runs share one thread."""
-        idle_since = _real_clock()
+        idle_since, before = self._watched_s, _real_clock()
         while True:
             _real_sleep(_LOOK_S)
+            now = _real_clock()
+            self._watched_s += min(now - before, _LOOK_MAX_S)
+            before = now
             with self._guard:
                 worlds = list(self._worlds)
                 if worlds:
-                    idle_since = _real_clock()
-                elif _real_clock() - idle_since > PATIENCE_S:
+                    idle_since = self._watched_s
+                elif self._watched_s - idle_since > PATIENCE_S:
                     self._awake = False
                     return
             for world in worlds:
                 self._look_at(world)
 
     def _look_at(self, world: World) -> None:
-        now, progress = _real_clock(), world.progress
+        now, progress = self._watched_s, world.progress
         seen, since = self._worlds.get(world, (progress, now))
         if progress != seen:
             with self._guard:

@@ -1,5 +1,6 @@
 """Code that never comes back to the world is named and ended, whoever it is."""
 
+import itertools
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from simkit.errors import RunEndedError
+from simkit.kernel import watchdog
 from simkit.kernel.world import World
 
 # Made outside every world: to wait for it is to wait in real time.
@@ -93,3 +95,28 @@ def test_the_next_run_after_a_stuck_one_is_clean() -> None:
         return time.monotonic()
 
     assert watched().run(main) == 1.0
+
+
+def test_a_machine_that_was_suspended_is_not_taken_for_code_that_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The real clock jumps by an hour between any two looks, as after a suspended machine wakes up."""
+    jumps = itertools.count(0, 3600)
+    monkeypatch.setattr(watchdog, "_real_clock", lambda: float(next(jumps)))
+    fresh = watchdog.Watchdog()
+    monkeypatch.setattr(watchdog, "WATCHDOG", fresh)
+    world, reason = World(), "returned"
+    world.patience_s = 30.0
+
+    def computes() -> None:
+        fresh.watch(world)
+        until = time.thread_time() + 1.2
+        while time.thread_time() < until:
+            pass
+        fresh.leave(world)
+
+    try:
+        world.run(computes)
+    except RunEndedError as error:
+        reason = error.reason
+    assert reason == "returned"
