@@ -328,6 +328,6 @@ def test_ctrl_c_while_files_are_read_is_130_too(folder: Folder, monkeypatch: pyt
     def press(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "read_paths", press)
+    monkeypatch.setattr("simkit.commands.run.read_paths", press)
     ran = simkit("run", folder.scenario())
     assert (ran.exit_code, ran.stderr) == (130, "\ninterrupted\n")

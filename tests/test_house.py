@@ -33,6 +33,7 @@ ROOT: Final = Path(__file__).parents[1]
 TIERS: Final[tuple[tuple[str, ...], ...]] = (
     ("__main__",),
     ("cli", "pytest_plugin"),
+    ("commands",),
     ("options", "explain"),
     ("explore",),
     ("conformance",),
@@ -66,7 +67,7 @@ IMPURE: Final = ("asyncio", "threading", "time", "socket", "select", "selectors"
 
 # Where the real clock and real chance may be asked: the machine that replaces them, and the timing of a whole
 # run.
-KNOWS_THE_CLOCK: Final = ("kernel", "run", "cli")
+KNOWS_THE_CLOCK: Final = ("kernel", "run", "commands")
 CLOCK: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"),
     "datetime": ("now", "utcnow", "today"),
@@ -487,13 +488,13 @@ PLANTED: Final[list[tuple[str, str, str, str]]] = [
         "nobody_asks_the_real_clock",
         "model/plan.py",
         "def now():\n    return time.monotonic()",
-        "simkit.model.plan:{line} asks time.monotonic: only kernel, run, cli may",
+        "simkit.model.plan:{line} asks time.monotonic: only kernel, run, commands may",
     ),
     (
         "nobody_asks_the_real_clock",
         "checks/judge.py",
         "from random import choice",
-        "simkit.checks.judge:{line} asks random.choice: only kernel, run, cli may",
+        "simkit.checks.judge:{line} asks random.choice: only kernel, run, commands may",
     ),
     (
         "no_word_stands_that_must_not",

@@ -17,7 +17,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple, Protocol
 
 # Who replaces, and who stands around a world, keeps what is real under its own names.
-_EXEMPT: Final = ("freezegun", "simkit.kernel.", "simkit.cli", "simkit.run", "simkit.pytest_plugin")
+_EXEMPT: Final = ("freezegun", "simkit.kernel.", "simkit.cli", "simkit.commands.", "simkit.run", "simkit.pytest_plugin")
 
 
 # Whose functions are kept in defaults and classes. A module that knows neither these nor one of their functions has

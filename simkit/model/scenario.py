@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from simkit.model.duration import NS_PER_S
-from simkit.model.timeline import Answer, HostReply, Place
+from simkit.model.timeline import Answer, HostReply, Place, Unreachable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,71 @@ class LawUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinkReset:
+    """At this instant every open connection to the host is reset."""
+
+    at_ns: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkHeld:
+    """For a while nothing passes either way; what was sent meanwhile arrives when it is over."""
+
+    at_ns: int
+    for_ns: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkDown:
+    """For a while every new connection fails in this way; those that are open live on."""
+
+    at_ns: int
+    for_ns: int
+    how: Unreachable
+    place: Place | None = field(default=None, compare=False)
+
+
+LinkFault = LinkReset | LinkHeld | LinkDown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """The way to a host and back: how long a byte takes in one direction, and what goes wrong on it."""
+
+    latency_ns: int = 0
+    faults: tuple[LinkFault, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploring:
+    """What ``simkit explore`` and pytest vary in this scenario beyond its default run.
+
+    ``runs`` is how many plans a test item tries (0: only the default run, as ``simkit run`` does). ``faults`` are the
+    kinds that a sweep strikes with, and ``where`` the places: ``frames``, ``tools``, ``user``; empty means all.
+    ``shift_ns`` is how far the user's actions may be moved in time, ``jitter_ns`` how far any outside event may shift
+    around a deadline. ``sweep`` is ``none``, ``single`` or ``pairs``. ``heal_ns`` is within which time after a fault
+    the run must end.
+    """
+
+    runs: int = 0
+    faults: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    shift_ns: int = 0
+    jitter_ns: int = 0
+    order: str = "timing"
+    sweep: str = "none"
+    heal_ns: int | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+# What the wall clock shows when a run begins, unless a scenario says otherwise: 2026-01-01T00:00:00Z.
+STARTS_NS: Final = 1_767_225_600 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Where a run is stopped: virtual time in nanoseconds, completion requests, and steps of the world."""
 
@@ -132,7 +198,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One case: a scenario file with one row of its matrix filled in."""
+    """One case: a scenario file with one row of its matrix filled in.
+
+    ``network`` holds the link to each host by its name, as ``hosts`` and URLs write it; ``*`` is the link to every host
+    that is not named. ``skip`` and ``xfail`` are reasons: with the first the case is not run, with the second it must
+    fail. ``starts_ns`` is what the wall clock shows at the beginning, in nanoseconds of the Unix epoch.
+    """
 
     title: str
     provider: tuple[Answer, ...]
@@ -150,6 +221,12 @@ class Scenario:
     hosts: Mapping[str, HostReply] = field(default_factory=dict)
     expect: tuple[Expectation, ...] = ()
     always: tuple[LawUse, ...] = ()
+    sometimes: tuple[EventPattern, ...] = ()
+    explore: Exploring = field(default_factory=Exploring)
+    network: Mapping[str, Link] = field(default_factory=dict)
+    skip: str = ""
+    xfail: str = ""
+    starts_ns: int = STARTS_NS
     limits: Limits = field(default_factory=Limits)
     catches: tuple[str, ...] = ()
     subject_place: Place | None = field(default=None, compare=False)
