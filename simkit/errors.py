@@ -8,8 +8,19 @@ class per raising room was refused: it says where the code stands, which nobody 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
+
+# How a command tells a shell whose fault it was: 141 is 128 and SIGPIPE, as other tools of a pipe say it.
+EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "pass",
+    1: "a scenario failed",
+    2: "a scenario or an option is wrong",
+    3: "simkit itself failed or a verdict is UNKNOWN",
+    130: "Ctrl-C",
+    141: "the reader of the output went away",
+}
 
 
 class SimkitError(Exception):
@@ -65,6 +76,17 @@ class UnplayableError(SimkitError):
     def __init__(self, step: int, text: str) -> None:
         self.step = step
         super().__init__(text)
+
+
+class ConformanceError(SimkitError, AssertionError):
+    """An extension does not do what its contract asks. Carries every fault found, not the first.
+
+    An ``AssertionError`` too, so that a test runner calls it a failure and not an error.
+    """
+
+    def __init__(self, name: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{name} does not pass:" + "".join(f"\n  - {fault}" for fault in self.faults))
 
 
 class NotSimulatedError(SimkitError):

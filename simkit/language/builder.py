@@ -10,18 +10,30 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from simkit.language.entry import Entry
 from simkit.language.events import MAIN_VALUES
+from simkit.language.rules import same_cell
+from simkit.model.duration import FOREVER
 from simkit.model.scenario import (
+    STARTS_NS,
     EventPattern,
     Expectation,
+    Exploring,
     LawUse,
     Limits,
+    Link,
+    LinkDown,
+    LinkFault,
+    LinkHeld,
+    LinkReset,
     Matcher,
+    RaisedType,
     Scenario,
+    StrikePlace,
+    Sweep,
     ToolSpec,
     UserAct,
     UserCancels,
@@ -293,11 +305,13 @@ def _when(e: Entry) -> When:
 # -- the scenario ----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a scenario comes from: its file as shown, the text of the file, and the row of its matrix."""
+    """Where a scenario comes from: its file as shown, the texts of it and its bases, and the row of its matrix."""
 
     file: str
     source: str
     row: str
+    bases: Mapping[str, str] = field(default_factory=dict)
+    cells: Mapping[str, object] = field(default_factory=dict)
 
 
 def build(e: Entry, origin: Origin) -> Scenario:
@@ -308,6 +322,7 @@ def build(e: Entry, origin: Origin) -> Scenario:
         provider=tuple(_answer(answer) for answer in e.entries("provider")),
         file=origin.file,
         source=origin.source,
+        bases=origin.bases,
         row=origin.row,
         about=e.text("about"),
         refs=e.texts("refs"),
@@ -321,6 +336,13 @@ def build(e: Entry, origin: Origin) -> Scenario:
         hosts=_hosts(e.inner("hosts")),
         expect=tuple(_expectations(e.inner("expect"))),
         always=tuple(_law(law) for law in e.entries("always")),
+        sometimes=tuple(_event(event) for event in e.entries("sometimes")),
+        explore=_exploring(e.inner("explore")) if "explore" in e.values else Exploring(),
+        plan=e.text("plan"),
+        network=_network(e.inner("network")),
+        skip=_excuse(e, "skip", origin.cells),
+        xfail=_excuse(e, "xfail", origin.cells),
+        starts_ns=e.whole("starts", STARTS_NS),
         limits=_limits(e.inner("limits")),
         catches=e.texts("catches"),
         subject_place=e.places.get("subject"),
@@ -343,6 +365,26 @@ def _hosts(e: Entry) -> dict[str, HostReply]:
     return {name: HOST_REPLIES[host.verb](host) for name in e.values for host in [e.inner(name)]}
 
 
+def _network(e: Entry) -> dict[str, Link]:
+    return {host: _link(e.inner(host)) for host in e.values}
+
+
+def _link(e: Entry) -> Link:
+    faults = tuple(_link_fault(fault) for fault in e.entries("faults"))
+    return Link(latency_ns=e.whole("latency"), faults=faults, place=e.place)
+
+
+def _link_fault(e: Entry) -> LinkFault:
+    at_ns = e.whole("at")
+    match e.verb:
+        case "reset":
+            return LinkReset(at_ns=at_ns, place=e.place)
+        case "hold":
+            return LinkHeld(at_ns=at_ns, for_ns=e.whole("hold"), place=e.place)
+    how = cast(Unreachable, e.text("connection"))
+    return LinkDown(at_ns=at_ns, for_ns=e.whole("for", FOREVER), how=how, place=e.place)
+
+
 def _tools(e: Entry) -> dict[str, ToolSpec]:
     return {name: _tool(name, e.inner(name)) for name in e.values}
 
@@ -353,6 +395,7 @@ def _tool(name: str, e: Entry) -> ToolSpec:
         takes_ns=e.whole("takes"),
         returns=e.values.get("returns", "ok"),
         raises=e.maybe_text("raises"),
+        raises_as=cast(RaisedType | None, e.maybe_text("raises_as")),
         fails=e.maybe_text("fails"),
         ignores_cancel=bool(e.maybe_flag("ignores_cancel")),
         cancel_takes_ns=e.whole("cancel_takes"),
@@ -413,3 +456,26 @@ def _limits(e: Entry) -> Limits:
         requests=e.whole("requests", default.requests),
         steps=e.whole("steps", default.steps),
     )
+
+
+def _exploring(e: Entry) -> Exploring:
+    return Exploring(
+        runs=e.whole("runs"),
+        faults=e.texts("faults"),
+        where=cast("tuple[StrikePlace, ...]", e.texts("where")),
+        shift_ns=e.whole("shift"),
+        jitter_ns=e.whole("jitter"),
+        order=e.text("order", "timing"),
+        sweep=cast(Sweep, e.text("sweep", "none")),
+        heal_ns=e.maybe_whole("heal"),
+        place=e.place,
+    )
+
+
+def _excuse(e: Entry, key: str, cells: Mapping[str, object]) -> str:
+    """Return why this row is skipped or must fail; empty where it need not."""
+    if not isinstance(e.values.get(key), Entry):
+        return e.text(key)
+    excuse = e.inner(key)
+    wanted = excuse.inner("when").values
+    return excuse.text("because") if all(same_cell(cells[name], value) for name, value in wanted.items()) else ""

@@ -150,7 +150,15 @@ EVENT: Final = Record(
             "connection.close",
             "A connection ends.",
             _word("how", "One of eof and reset."),
-            _word("by", "One of client and server."),
+            _word("by", "One of client, server and link."),
+        ),
+        _event(
+            "link.fault",
+            "A fault of the network begins.",
+            _word("fault", "One of reset, hold and connection."),
+            _HOST,
+            _word("how", "How new connections fail from here on."),
+            figure("connections", "How many open connections it strikes."),
         ),
         _event("tool.start", "A tool begins to run.", _TOOL, _RUN, _value("args", "Arguments that it must have.")),
         _event(
@@ -193,6 +201,7 @@ EVENT: Final = Record(
         _event("lost.error", "An exception is taken by nobody.", _ERROR, _WORDS, _WHERE),
         _event("loop.blocked", "A callback holds its event loop up.", _word("waits", "What it waits for."), _WHERE),
         _event("spin", "Very much happens at one instant.", _WHERE, figure("steps", "How many steps it was so far.")),
+        _event("fault", "A fault of the plan strikes.", _word("fault", "Its kind."), _word("site", "Where.")),
         _event("run.end", "The run is over.", _word("reason", "Why, in one word, such as returned."), _WORDS),
     ),
 )

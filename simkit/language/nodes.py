@@ -246,7 +246,11 @@ class _Composer:
             self._anchors[event.anchor] = node
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!", 1)
-            self._problems.add(place, f"the tag {short(tag)} is not part of the language", "leave it out")
+            self._problems.add(
+                place,
+                f"the tag {short(tag)} is not part of the language",
+                "leave it out, or put text that starts with '!' in quotes",
+            )
             return Hole(place)
         return node
 
@@ -281,7 +285,8 @@ class _Composer:
 
     def _is_key(self, key: Node) -> TypeGuard[Scalar]:
         if isinstance(key, Scalar) and key.text == "<<":
-            self._problems.add(key.place, "merge keys ('<<') are not part of the language", "write the keys out")
+            remedy = "share keys between answers or tools with defaults:, between files with extends:"
+            self._problems.add(key.place, "merge keys ('<<') are not part of the language", remedy)
             return False
         if isinstance(key, Scalar) and (isinstance(key.value, str) or is_number(key)):
             return True

@@ -11,21 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from simkit.errors import UsageError
+from simkit.language.bases import with_bases
 from simkit.language.builder import Origin, build
+from simkit.language.defaults import with_defaults
 from simkit.language.entry import Entry
-from simkit.language.nodes import Map, Scalar, compose, describe
+from simkit.language.files import decode, read_bytes, tree
 from simkit.language.problems import Problems
 from simkit.language.rows import Row, rows
 from simkit.language.rules import check
-from simkit.language.spec import FORMAT, SCENARIO
+from simkit.language.spec import SCENARIO
 from simkit.language.walker import Walker
 from simkit.model.scenario import Scenario
-
-# A hundred times the largest scenario that anyone has written, and two seconds of reading.
-FILE_BYTES_MAX: Final = 2**20
 
 
 def load(path: Path | str, *, laws: Mapping[str, str | None]) -> tuple[Scenario, ...]:
@@ -34,7 +32,7 @@ def load(path: Path | str, *, laws: Mapping[str, str | None]) -> tuple[Scenario,
     Raises ``UsageError`` when there is no such file, ``ScenarioError`` with everything wrong inside it.
     """
     shown = shown_path(Path(path))
-    return loads(_decode(_read_bytes(Path(path), shown), shown), shown, laws=laws)
+    return loads(decode(_read(Path(path), shown), Problems(shown, "")), shown, laws=laws)
 
 
 def loads(text: str, file: str, *, laws: Mapping[str, str | None]) -> tuple[Scenario, ...]:
@@ -44,11 +42,14 @@ def loads(text: str, file: str, *, laws: Mapping[str, str | None]) -> tuple[Scen
     """
     text = text.removeprefix("\ufeff")
     problems = Problems(file, text)
-    root = _root(text, problems)
+    whole = with_bases(tree(text, problems), problems)
     walker = Walker(problems, laws)
-    read = [(row, _read_row(row, walker, problems)) for row in rows(root, problems)]
+    read = [(row, _read_row(row, walker, problems)) for row in rows(whole.root, problems)]
     problems.check()
-    return tuple(build(entry, Origin(file=file, source=text, row=row.name)) for row, entry in read)
+    return tuple(
+        build(entry, Origin(file=file, source=text, bases=whole.texts, row=row.name, cells=row.values))
+        for row, entry in read
+    )
 
 
 def shown_path(path: Path) -> str:
@@ -61,49 +62,17 @@ def shown_path(path: Path) -> str:
 def _read_row(row: Row, walker: Walker, problems: Problems) -> Entry:
     entry = walker.read(row.root, SCENARIO)
     assert isinstance(entry, Entry)  # a mapping without verbs always gives an entry
+    entry = with_defaults(entry)
     check(entry, problems)
     return entry
 
 
-def _root(text: str, problems: Problems) -> Map:
-    root = compose(text, problems)
-    if not isinstance(root, Map):
-        remedy = "start with simkit: 1 and a key on each line"
-        problems.stop(root.place, f"a scenario is a mapping of keys, got {describe(root)}", remedy)
-    version = root.get("simkit")
-    if isinstance(version, Scalar) and version.value != FORMAT and isinstance(version.value, int | float | str):
-        problems.stop(
-            version.place,
-            f"format {version.text!r} is not read by this version of simkit",
-            f"write simkit: {FORMAT}, or use the version of simkit that the file was written for",
-        )
-    return root
-
-
-def _read_bytes(path: Path, shown: str) -> bytes:
+def _read(path: Path, shown: str) -> bytes:
     if path.is_dir():
         raise UsageError(f"{shown!r} is a directory, expected a scenario file (*.sim.yaml)")
     if not path.is_file():
         raise UsageError(f"there is no file {shown!r}")
     try:
-        with path.open("rb") as file:
-            # One byte more than is allowed shows that there is more, however much that is.
-            return file.read(FILE_BYTES_MAX + 1)
+        return read_bytes(path)
     except OSError as error:
         raise UsageError(f"{shown!r} cannot be read: {error.strerror or error}") from error
-
-
-def _decode(data: bytes, shown: str) -> str:
-    if len(data) > FILE_BYTES_MAX:
-        Problems(shown, "").stop(
-            Problems(shown, "").place(0, 0),
-            f"the file is larger than {FILE_BYTES_MAX // 2**20} MiB",
-            "split it into several scenarios",
-        )
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode("utf-8")
-        problems = Problems(shown, before)
-        place = problems.place(len(problems.lines) - 1, len(problems.lines[-1]))
-        problems.stop(place, f"the byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8")

@@ -22,6 +22,7 @@ from simkit.extensions import nearest
 from simkit.language.nodes import (
     SIZE_MAX,
     TEXT_UNIT,
+    Atom,
     Hole,
     Map,
     Node,
@@ -62,10 +63,11 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One combination of the matrix: its name (empty without one) and the tree filled with its values."""
+    """One combination of the matrix: its name (empty without one), the tree filled with its values, and these."""
 
     name: str
     root: Map
+    values: Mapping[str, Atom]
 
 
 def rows(root: Map, problems: Problems) -> Iterator[Row]:
@@ -86,7 +88,9 @@ def rows(root: Map, problems: Problems) -> Iterator[Row]:
                 "make the values differ in their letters",
             )
         names.add(name)
-        yield Row(name, _fill_root(root, dict(zip(columns, values, strict=True)), problems))
+        row = dict(zip(columns, values, strict=True))
+        atoms = {column: value.value for column, value in row.items() if isinstance(value, Scalar)}
+        yield Row(name, _fill_root(root, row, problems), atoms)
 
 
 def _columns(root: Map, problems: Problems) -> dict[str, tuple[Node, ...]]:
@@ -161,6 +165,8 @@ def _captured(root: Map) -> dict[str, Scalar]:
     variables = {key.text: value for key, value in declared.entries} if isinstance(declared, Map) else {}
     answers = _follow(root.get("provider"), variables)
     items = [_follow(item, variables) for item in answers.items] if isinstance(answers, Seq) else []
+    defaults = _follow(root.get("defaults"), variables)
+    items += [_follow(defaults.get("provider"), variables)] if isinstance(defaults, Map) else []
     maps = [_follow(item.get("capture"), variables) for item in items if isinstance(item, Map)]
     keys = [key for captures in maps if isinstance(captures, Map) for key, _ in captures.entries]
     return {key.text: key for key in reversed(keys)}

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from simkit.extensions import nearest
 from simkit.language.entry import Entry
 from simkit.language.problems import Problems
+from simkit.language.remedies import joined
 from simkit.model.duration import FOREVER
+from simkit.model.timeline import Place
 
 # Steps that put a part of the answer on the wire, and all that give a frame. Some wires have no frame for a usage or
 # for a closing marker; a dialect says so when it comes to that.
@@ -37,6 +40,8 @@ def check(scenario: Entry, problems: Problems) -> None:
     _check_reached(answers, problems)
     _check_user(list(scenario.entries("user")), problems)
     _check_laws(list(scenario.entries("always")), problems)
+    for key in ("skip", "xfail"):
+        _check_excuse(scenario, key, problems)
 
 
 # -- the user ---------------------------------------------------------------------------------------
@@ -177,3 +182,33 @@ def _check_laws(laws: Sequence[Entry], problems: Problems) -> None:
             line = first[law.verb].place.line
             problems.add(law.place, f"the law {law.verb!r} stands twice", f"the first is on line {line}")
         first.setdefault(law.verb, law)
+
+
+# -- the matrix ------------------------------------------------------------------------------------
+def _check_excuse(scenario: Entry, key: str, problems: Problems) -> None:
+    excuse = scenario.values.get(key)
+    if not isinstance(excuse, Entry):
+        return
+    when, matrix = excuse.inner("when"), scenario.inner("matrix")
+    if "when" in excuse.values and not when.places:
+        problems.add(excuse.places["when"], "no column of the matrix is named here", f"write {key}: and the reason")
+    for column, value in when.values.items():
+        _check_column(matrix, column, value, when.places[column], problems)
+
+
+def _check_column(matrix: Entry, column: str, value: object, place: Place, problems: Problems) -> None:
+    if column not in matrix.places:
+        remedy = nearest(column, matrix.places).removeprefix(" - ")
+        problems.add(place, f"the matrix has no column {column!r}", remedy or "there is no matrix")
+        return
+    cells = matrix.values.get(column)
+    # A column in which nothing was right has been told of.
+    if isinstance(cells, tuple) and cells and not any(same_cell(value, cell) for cell in cells):
+        problems.add(
+            place, f"no row has {value!r} in the column {column!r}", f"it holds {joined(list(map(repr, cells)))}"
+        )
+
+
+def same_cell(one: object, other: object) -> bool:
+    """Say whether two values of the matrix are the same, the number 1 and the word true being different things."""
+    return type(one) is type(other) and one == other

@@ -5,7 +5,7 @@ schema and the reference page can be drawn from it. The constraint: a shape know
 model class. Shapes with a ``parse`` method were refused: a method can be run, and nothing else can be told from it.
 
     Text Count Span Choice Flag    a scalar: words, a number, a duration, one of a list of words, true or false
-    RetryAfter Pattern File        a scalar with a meaning of its own
+    RetryAfter Pattern File Instant PlanText    a scalar with a meaning of its own
     Plain Nothing                  any scalar; none
     Data Json                      anything that YAML can write; JSON text, or a mapping that becomes JSON text
     ListOf Names                   a list of one shape; a mapping from free names to one shape
@@ -101,6 +101,20 @@ class File:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """A date and time with its offset from UTC, read as nanoseconds of the Unix epoch."""
+
+    called: str = "a date and time such as 2026-03-29T00:59:00Z"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanText:
+    """The text of a plan, as a report prints it."""
+
+    called: str = "the text of a plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nothing:
     """The key says it all: no value, or ``true``."""
 
@@ -172,13 +186,16 @@ class Verb:
 class Record:
     """A mapping with a closed set of keys: ``keys`` always, and one of ``verbs`` where there are any.
 
-    Of the keys in one group of ``either``, at most one may be there.
+    Of the keys in one group of ``either``, at most one may be there. ``barred`` are keys that people look for here and
+    that stand elsewhere; ``instead`` says where.
     """
 
     called: str
     keys: tuple[Key, ...] = ()
     verbs: tuple[Verb, ...] = ()
     either: tuple[tuple[str, ...], ...] = ()
+    barred: tuple[str, ...] = ()
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +237,7 @@ class LawItem:
     called: str = "a law"
 
 
-Scalars = Text | Count | Span | Choice | Flag | RetryAfter | Pattern | File | Plain | Nothing
+Scalars = Text | Count | Span | Choice | Flag | RetryAfter | Pattern | File | Instant | PlanText | Plain | Nothing
 Shape = Scalars | Data | Json | ListOf | Names | Record | Either | Fact | LawItem
 
 

@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 
 import yaml
 
-from simkit.language.problems import LINE_BREAK, Problems
+from simkit.language.problems import Problems
+from simkit.model.scenario import LINE_BREAK
 from simkit.model.timeline import Place
 
 _QUOTE: Final = "put the text in quotes"
@@ -144,6 +145,8 @@ def explain(error: yaml.YAMLError, text: str, problems: Problems) -> Slip:
     if isinstance(error, yaml.reader.ReaderError):
         return _unprintable(error, text, problems)
     complaint = _take_apart(error, problems)
+    if "<document start>" in complaint.problem:
+        return _behind_the_end(complaint, problems)
     slip = _by_the_line(complaint) or _by_the_words(complaint)
     at, sentence, remedy = slip
     return Slip(problems.place(*at), sentence, remedy)
@@ -156,6 +159,15 @@ def explain_number(text: str, problems: Problems) -> Slip:
         return Slip(problems.place(0, 0), "the %YAML line of this file cannot be read", "leave it out")
     place = _place_of(escape.start(), text, problems)
     return Slip(place, f"{escape[0]} names no character", "the last one is \\U0010FFFF")
+
+
+def _behind_the_end(complaint: _Complaint, problems: Problems) -> Slip:
+    """Tell of what stands behind the one mapping of a file, or behind what was taken for a directive."""
+    percents = [number for number, line in enumerate(problems.lines) if line.startswith("%")]
+    if percents:
+        return Slip(problems.place(percents[0], 0), "a line cannot start with '%'", _QUOTE)
+    text = "this does not belong to what stands above it"
+    return Slip(problems.place(*complaint.at), text, "write the whole scenario as keys and values, one below the other")
 
 
 def _place_of(position: int, text: str, problems: Problems) -> Place:
@@ -206,6 +218,8 @@ def _by_the_line(complaint: _Complaint) -> _Told | None:
     if "'<scalar>'" in complaint.problem and complaint.before.rstrip()[-1:] in ("'", '"'):
         remedy = "put the whole text in one pair of quotes, and write '' for a quote inside '...'"
         return complaint.at, "the text goes on after its closing quote", remedy
+    if "'<scalar>'" in complaint.problem and (closing := complaint.before.rstrip()[-1:]) in ("}", "]"):
+        return complaint.at, f"the text goes on after {closing!r}", "put the whole text in quotes"
     if "'<scalar>'" in complaint.problem and (star := re.search(r"[*&]\S*\s*$", complaint.before[-_LOOK_BACK:])):
         column = max(0, complaint.at[1] - _LOOK_BACK) + star.start()
         return (complaint.at[0], column), f"text cannot start with {star[0][0]!r}", _QUOTE

@@ -8,6 +8,8 @@ its own parsing code was refused: nobody could draw a page from it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, get_args
 
 from simkit.language.events import EVENT, figure
@@ -19,6 +21,7 @@ from simkit.language.shapes import (
     Fact,
     File,
     Flag,
+    Instant,
     Json,
     Key,
     LawItem,
@@ -27,6 +30,7 @@ from simkit.language.shapes import (
     Nothing,
     Pattern,
     Plain,
+    PlanText,
     Record,
     RetryAfter,
     Shape,
@@ -34,6 +38,8 @@ from simkit.language.shapes import (
     Text,
     Verb,
 )
+from simkit.model.plan import FAULT_KINDS, ORDERS
+from simkit.model.scenario import RaisedType, StrikePlace, Sweep
 from simkit.model.timeline import (
     Chunking,
     ChunkKind,
@@ -496,7 +502,9 @@ USER: Final = Record(
 )
 
 # The names that provider APIs accept for a tool: any other gets a 400 from the real thing.
-_TOOL_NAME: Final = Text(called="the name of a tool (letters, digits, _ and -, at most 64)", pattern=r"[\w-]{1,64}")
+_TOOL_NAME: Final = Text(
+    called="the name of a tool (letters, digits, _ and -, at most 64)", pattern=r"[A-Za-z0-9_-]{1,64}"
+)
 
 TOOL: Final = Record(
     called="a tool",
@@ -504,6 +512,12 @@ TOOL: Final = Record(
         Key(name="takes", shape=Span(forever=True), says="How long a run takes in virtual time.", default="0s"),
         Key(name="returns", shape=Data(), says="What a run gives back.", default="ok"),
         Key(name="raises", shape=Text(), says="The text of the error that a run ends with."),
+        Key(
+            name="raises_as",
+            shape=Choice(words=get_args(RaisedType)),
+            says="The type of that error; alone, an error of this type without a text.",
+            default="RuntimeError",
+        ),
         Key(name="fails", shape=Text(), says="The text of a result that says of itself that it is a failure."),
         Key(
             name="ignores_cancel",
@@ -531,9 +545,92 @@ TOOL: Final = Record(
     ),
     either=(
         ("returns", "raises", "fails"),
+        ("returns", "raises_as", "fails"),
         ("ignores_cancel", "cancel_takes"),
         ("blocks", "ignores_cancel"),
         ("blocks", "cancel_takes"),
+    ),
+)
+
+# What every host or network link may be called.
+_HOST_NAME: Final = Text(called="the name of a host, with a port where it needs one", pattern=r"[A-Za-z0-9._:\[\]-]+")
+
+LINK_FAULT: Final = Record(
+    called="a fault of the network",
+    keys=(
+        Key(
+            name="at",
+            shape=Span(),
+            says="The virtual instant at which it begins, counted from the start of the run.",
+            required=True,
+        ),
+    ),
+    verbs=(
+        Verb(key=Key(name="reset", shape=Nothing(), says="Every open connection to the host is reset.")),
+        Verb(
+            key=Key(
+                name="hold",
+                shape=Span(forever=True, zero=False),
+                says="For so long nothing passes either way; what was sent meanwhile arrives when it is over.",
+            )
+        ),
+        Verb(
+            key=Key(
+                name="connection",
+                shape=Choice(words=get_args(Unreachable)),
+                says="Every new connection fails in this way, while those that are open live on.",
+            ),
+            extras=(
+                Key(
+                    name="for",
+                    shape=Span(forever=True, zero=False),
+                    says="How long new connections fail.",
+                    default="forever",
+                ),
+            ),
+        ),
+    ),
+)
+
+LINK: Final = Record(
+    called="a link",
+    keys=(
+        Key(name="latency", shape=Span(), says="How long a byte takes in one direction.", default="0s"),
+        Key(name="faults", shape=ListOf(item=LINK_FAULT), says="What goes wrong on the way to the host."),
+    ),
+)
+
+# -- what holds for many --------------------------------------------------------------------------
+# What an answer does is written in the answer: a default is what stands beside it.
+_OF_ANSWERS: Final = (*ANSWER.keys, *(key for verb in ANSWER.verbs for key in (verb.key, *verb.extras)))
+_ANSWER_DEFAULTS: Final = ("times", "when", "after", "chunks", "capture", "headers", "gzip")
+
+
+def _named(keys: Iterable[Key], names: Iterable[str]) -> tuple[Key, ...]:
+    """Return the keys with these names, each the first of its name, with no default of its own."""
+    found = {key.name: replace(key, default="") for key in reversed([*keys])}
+    return tuple(found[name] for name in names)
+
+
+DEFAULTS: Final = Record(
+    called="defaults",
+    keys=(
+        Key(
+            name="provider",
+            shape=Record(
+                called="the defaults of an answer",
+                keys=_named(_OF_ANSWERS, _ANSWER_DEFAULTS),
+                barred=tuple({key.name: None for key in _OF_ANSWERS if key.name not in _ANSWER_DEFAULTS}),
+                instead="what an answer does is written in the answer itself",
+            ),
+            says="What holds for every answer that does not say otherwise; what does not go with an answer's verb is "
+            "not given to it.",
+        ),
+        Key(
+            name="tools",
+            shape=replace(TOOL, called="the defaults of a tool"),
+            says="What holds for every tool that does not say otherwise.",
+        ),
     ),
 )
 
@@ -655,16 +752,84 @@ LIMITS: Final = Record(
     ),
 )
 
+EXPLORE: Final = Record(
+    called="explore",
+    keys=(
+        Key(
+            name="runs",
+            shape=Count(),
+            says="How many plans a test of this scenario tries; 0 is the default run alone.",
+            default="0",
+        ),
+        Key(
+            name="faults",
+            shape=ListOf(item=Choice(words=tuple(FAULT_KINDS))),
+            says="The kinds of faults that may strike.",
+            default="all of them",
+        ),
+        Key(
+            name="where",
+            shape=ListOf(item=Choice(words=get_args(StrikePlace))),
+            says="Where they may strike: at frames of an answer, at runs of tools, at what the user does.",
+            default="everywhere",
+        ),
+        Key(
+            name="shift",
+            shape=Span(),
+            says="How far what the user does may be moved in time, either way.",
+            default="0s",
+        ),
+        Key(
+            name="jitter",
+            shape=Span(),
+            says="How far an event from outside may shift around a deadline.",
+            default="0s",
+        ),
+        Key(
+            name="order",
+            shape=Choice(words=ORDERS),
+            says="Which orders are tried: timing gives those that asyncio itself can produce, any goes beyond them.",
+            default="timing",
+        ),
+        Key(
+            name="sweep",
+            shape=Choice(words=get_args(Sweep)),
+            says="Whether every fault is tried at every place: one by one (single), or two at a time as well (pairs).",
+            default="none",
+        ),
+        Key(
+            name="heal",
+            shape=Span(zero=False),
+            says="Within which time after a fault the run must end.",
+            default="no bound",
+        ),
+    ),
+)
+
+_REASON: Final = Text(called="a reason", pattern=r"(?s).*\S.*")
+
+# Why a case is skipped or must fail: for every row of the matrix, or for some.
+_EXCUSE: Final = Either(
+    scalar=_REASON,
+    mapping=Record(
+        called="a reason for some rows",
+        keys=(
+            Key(
+                name="when",
+                shape=Names(item=Plain(), name=_VARIABLE),
+                says="Only rows of the matrix with these values, by their columns.",
+                required=True,
+            ),
+            Key(name="because", shape=_REASON, says="The reason.", required=True),
+        ),
+    ),
+)
+
 OFF: Final = Record(
     called="a law that is switched off",
     keys=(
         Key(name="off", shape=Text(), says="The law.", required=True),
-        Key(
-            name="because",
-            shape=Text(called="a reason", pattern=r"(?s).*\S.*"),
-            says="Why it need not hold here.",
-            required=True,
-        ),
+        Key(name="because", shape=_REASON, says="Why it need not hold here.", required=True),
     ),
 )
 
@@ -686,6 +851,13 @@ SCENARIO: Final = Record(
         Key(name="about", shape=Text(), says="What a reader should know, in prose."),
         Key(name="refs", shape=ListOf(item=Text()), says="Issues and catalogue rows where this was seen."),
         Key(name="tags", shape=ListOf(item=Text()), says="Words to select scenarios by."),
+        Key(
+            name="extends",
+            shape=Text(called="the path of a base file"),
+            says="A file of the same project, by its path from the folder of this one, whose keys hold here too: "
+            "mappings merge, all else is replaced, and a key with nothing behind it takes the other file's key away.",
+        ),
+        Key(name="defaults", shape=DEFAULTS, says="What holds for every answer and every tool."),
         Key(
             name="vars",
             shape=Names(item=Data(), name=_VARIABLE),
@@ -712,23 +884,52 @@ SCENARIO: Final = Record(
         Key(name="tools", shape=Names(item=TOOL, name=_TOOL_NAME), says="The tools that the agent may run."),
         Key(
             name="hosts",
-            shape=Names(
-                item=HOST,
-                name=Text(
-                    called="the name of a host, with a port where it needs one",
-                    pattern=r"[A-Za-z0-9._:\[\]-]+",
-                ),
-            ),
+            shape=Names(item=HOST, name=_HOST_NAME),
             says="Other hosts that may be dialled, and what each answers.",
+        ),
+        Key(
+            name="network",
+            shape=Names(
+                item=LINK,
+                name=Text(called=f'{_HOST_NAME.called}, or "*" for all others', pattern=rf"\*|{_HOST_NAME.pattern}"),
+            ),
+            says='The way to each host and back: its latency and its faults; "*" is every host that is not named.',
         ),
         Key(name="expect", shape=EXPECT, says="Facts of the finished run."),
         Key(name="always", shape=ListOf(item=LawItem()), says="Laws that hold all the time."),
+        Key(
+            name="sometimes",
+            shape=ListOf(item=EVENT, least=1),
+            says="Events that must be reached at least once in an exploration, or it was empty.",
+        ),
+        Key(name="explore", shape=EXPLORE, says="What an exploration varies beyond the default run."),
+        Key(
+            name="plan",
+            shape=PlanText(),
+            says="The choices and faults of the run, as a report prints them; without it the default run.",
+        ),
         Key(
             name="matrix",
             shape=Names(item=ListOf(item=Plain(), least=1), name=_VARIABLE),
             says="Lists of values, used as ${name}: one case for each combination.",
         ),
+        Key(
+            name="skip",
+            shape=_EXCUSE,
+            says="Why the case is not run: a reason for all rows, or some rows of the matrix and the reason.",
+        ),
+        Key(
+            name="xfail",
+            shape=_EXCUSE,
+            says="Why the case must fail: a reason for all rows, or some rows of the matrix and the reason.",
+        ),
         Key(name="limits", shape=LIMITS, says="Where a run is stopped."),
+        Key(
+            name="starts",
+            shape=Instant(),
+            says="What the wall clock shows when the run begins.",
+            default="2026-01-01T00:00:00Z",
+        ),
         Key(name="catches", shape=ListOf(item=Text()), says="The flaws that this scenario is there to catch."),
     ),
 )

@@ -18,6 +18,7 @@ from typing import Final, assert_never
 
 from simkit.extensions import nearest
 from simkit.language.entry import Entry
+from simkit.language.instants import FIRST_NS, FORM, LAST_NS, format_start, parse_instant
 from simkit.language.nodes import Hole, Map, Node, Scalar, Seq, describe, is_number, no_key, short
 from simkit.language.problems import Problems
 from simkit.language.remedies import BETWEEN, DURATIONS, guess_duration, homes_of, how_to_write, joined, spaced
@@ -30,6 +31,7 @@ from simkit.language.shapes import (
     Fact,
     File,
     Flag,
+    Instant,
     Json,
     Key,
     LawItem,
@@ -39,6 +41,7 @@ from simkit.language.shapes import (
     Operator,
     Pattern,
     Plain,
+    PlanText,
     Record,
     RetryAfter,
     Shape,
@@ -48,6 +51,7 @@ from simkit.language.shapes import (
 )
 from simkit.language.spec import OFF, PARAMETERS
 from simkit.model.duration import FOREVER, NS_PER_S, parse_duration
+from simkit.model.plan import Plan
 from simkit.model.scenario import Matcher
 from simkit.model.timeline import holes
 
@@ -57,6 +61,8 @@ class Bad:
 
 
 BAD: Final = Bad()
+
+_PLAN: Final = "write it as a report prints it, such as seed=0,cut@answer1.frame2"
 
 
 class Walker:
@@ -96,6 +102,10 @@ class Walker:
                 return self._pattern(node, shape)
             case File():
                 return self._file(node, shape)
+            case Instant():
+                return self._instant(node, shape)
+            case PlanText():
+                return self._plan(node, shape)
             case Data():
                 return self._data(node)
             case Json():
@@ -184,11 +194,33 @@ class Walker:
         name = self.read(node, Text(called=shape.called, pattern=r"(?s).+"))
         if not isinstance(name, str):
             return name
-        path = (Path(self._problems.file).parent / name).as_posix()
+        # A value that comes from a base file means what it means there.
+        path = (Path(node.place.file).parent / name).as_posix()
         # Not a method of Path: those raise for names that no file system takes.
         if not os.path.isfile(path):
             return self._wrong(node, f"there is no file {path!r}", "a path starts at the folder of the scenario")
         return path
+
+    def _instant(self, node: Node, shape: Instant) -> object:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return self._expected(node, shape.called)
+        try:
+            ns = parse_instant(node.text)
+        except ValueError as error:
+            return self._wrong(node, str(error), FORM)
+        if not FIRST_NS <= ns <= LAST_NS:
+            first, last = format_start(FIRST_NS), format_start(LAST_NS)
+            return self._wrong(node, f"{node.text!r} is out of reach", f"write an instant from {first} to {last}")
+        return ns
+
+    def _plan(self, node: Node, shape: PlanText) -> object:
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            return self._expected(node, shape.called, _PLAN)
+        try:
+            Plan.parse(node.text)
+        except ValueError as error:
+            return self._wrong(node, str(error), _PLAN)
+        return node.text
 
     def _pattern(self, node: Node, shape: Pattern) -> object:
         text = self.read(node, Text(called=shape.called))
@@ -277,7 +309,7 @@ class Walker:
     def _record(self, node: Node, shape: Record) -> object:
         verb_alone = self._bare_verb(node, shape)
         if verb_alone is not None:
-            return Entry(node.place, {verb_alone.key.name: True}, {}, verb_alone.key.name)
+            return self._alone(node, verb_alone.key.name, shape)
         if not isinstance(node, Map):
             return self._expected(node, shape.called, spaced(node) or self._meant_alone(node, shape))
         verb = self._verb(node, shape) if shape.verbs else None
@@ -317,6 +349,8 @@ class Walker:
 
     def _astray(self, key: Scalar, shape: Record, known: Iterable[str]) -> Bad:
         """Tell of a key that is none of this record, and where it would be one."""
+        if key.text in shape.barred:
+            return self._wrong(key, f"{key.text!r} cannot stand in {shape.called}", shape.instead)
         if homes := homes_of(shape, key.text):
             remedy = f"it stands inside {joined(homes)}"
             return self._wrong(key, f"{key.text!r} cannot stand in {shape.called} itself", remedy)
@@ -345,12 +379,19 @@ class Walker:
         """A verb that needs no value may stand without its colon."""
         if not isinstance(node, Scalar):
             return None
-        bare = (v for v in shape.verbs if _needs_no_value(v.key.shape) and v.key.name == node.value)
+        bare = (v for v in shape.verbs if needs_no_value(v.key.shape) and v.key.name == node.value)
         return next(bare, None)
+
+    def _alone(self, node: Node, verb: str, shape: Record) -> object:
+        needed = [key.name for key in shape.keys if key.required]
+        if needed:
+            how = ", ".join(f"{name}: ..." for name in needed)
+            return self._wrong(node, f"{shape.called} needs the key {needed[0]!r}", f"write {{{how}, {verb}: true}}")
+        return Entry(node.place, {verb: True}, {}, verb)
 
     def _meant_alone(self, node: Node, shape: Record) -> str:
         """Return the remedy for what is no mapping: the verb that it nearly is, or how a record is written."""
-        alone = [verb.key.name for verb in shape.verbs if _needs_no_value(verb.key.shape)]
+        alone = [verb.key.name for verb in shape.verbs if needs_no_value(verb.key.shape)]
         guess = self._did_you_mean(node.text, alone) if isinstance(node, Scalar) else ""
         return guess if guess.startswith("did") else how_to_write(shape)
 
@@ -378,7 +419,7 @@ class Walker:
     def _fact(self, node: Node, shape: Fact) -> object:
         if shape.main and isinstance(node, Scalar) and node.value is None:
             return True
-        if shape.parts is not None and isinstance(node, Map) and _holds_parts(node, shape.parts):
+        if shape.parts is not None and isinstance(node, Map) and holds_parts(node, shape.parts):
             return self.read(node, shape.parts)
         if shape.op or not isinstance(node, Map):
             value = self.read(node, shape.of)
@@ -386,9 +427,9 @@ class Walker:
         if len(node.entries) != 1:
             return self._wrong(node, f"a comparison is one word and its value, got {len(node.entries)}", BETWEEN)
         key, operand = node.entries[0]
-        operator = next((o for o in OPERATORS if o.name == key.text and _suits(o, shape)), None)
+        operator = next((o for o in OPERATORS if o.name == key.text and suits(o, shape)), None)
         if operator is None:
-            known = [*(o.name for o in OPERATORS if _suits(o, shape)), *_names_of(shape.parts)]
+            known = [*(o.name for o in OPERATORS if suits(o, shape)), *_names_of(shape.parts)]
             return self._wrong(
                 key, f"{short(key.text)} cannot compare {shape.called}", self._did_you_mean(key.text, known)
             )
@@ -456,17 +497,19 @@ def _is_extra(verb: Verb, of: Verb) -> bool:
     return any(extra.name == verb.key.name for extra in of.extras)
 
 
-def _suits(operator: Operator, shape: Fact) -> bool:
+def suits(operator: Operator, shape: Fact) -> bool:
+    """Say whether an operator can compare this fact."""
     if isinstance(shape.of, Flag):
         return False
     return operator.texts if isinstance(shape.of, Text | Plain) else operator.numbers
 
 
-def _needs_no_value(shape: Shape) -> bool:
+def needs_no_value(shape: Shape) -> bool:
+    """Say whether a key of this shape may stand alone."""
     return isinstance(shape, Nothing) or (isinstance(shape, Fact) and bool(shape.main))
 
 
-def _holds_parts(node: Map, parts: Record | Names) -> bool:
+def holds_parts(node: Map, parts: Record | Names) -> bool:
     """Say whether a mapping in the place of a fact holds parts of it, and is no comparison."""
     keys = {key.text for key, _ in node.entries}
     if isinstance(parts, Names):

@@ -5,7 +5,8 @@ The idea: each value becomes the tree that the reader takes it from, with everyt
 that it comes back is refused by name, and never written almost right. Keeping the text that a scenario was read from
 was refused: what is imported, recorded or shrunk never had one.
 
-What a scenario does not hold cannot come back: the matrix and the variables were filled in when it was read.
+What a scenario does not hold cannot come back: the matrix and the variables were filled in when it was read, and bases
+and defaults stand in what they were given to.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Final, TypeVar, assert_never, cast
 
 from simkit.errors import UsageError
 from simkit.language.events import MAIN_VALUES
+from simkit.language.instants import format_start
 from simkit.language.nodes import DEPTH_MAX
 from simkit.language.shapes import Fact, ListOf, Names, Shape, Span, Text
 from simkit.language.spec import EXPECT, FORMAT
@@ -29,6 +31,7 @@ from simkit.language.yamltext import (
     MARKS,
     NULL,
     NUMBER_DIGITS_MAX,
+    Commented,
     Inline,
     Noted,
     Tree,
@@ -39,12 +42,19 @@ from simkit.language.yamltext import (
     mapping_lines,
     refuse,
 )
-from simkit.model.duration import NS_PER_S, format_duration, parse_duration
+from simkit.model.duration import FOREVER, NS_PER_S, format_duration, parse_duration
 from simkit.model.scenario import (
+    STARTS_NS,
     EventPattern,
     Expectation,
+    Exploring,
     LawUse,
     Limits,
+    Link,
+    LinkDown,
+    LinkFault,
+    LinkHeld,
+    LinkReset,
     Matcher,
     Scenario,
     ToolSpec,
@@ -101,11 +111,13 @@ def write(
     laws: Mapping[str, str | None] | None = None,
     head: str = "",
     notes: Mapping[int, str] | None = None,
+    plan_note: str = "",
 ) -> str:
     """Return the text of a scenario file.
 
     ``laws`` maps each law to its parameter's kind, as the reader is told it; a scenario that gives a law no value
-    needs none. ``head`` is a comment above everything, ``notes`` are comments above answers, by their index. Paths of
+    needs none. ``head`` is a comment above everything, ``notes`` are comments above answers, by their index,
+    and ``plan_note`` is one above the plan. Paths of
     cassettes are written from the folder of ``scenario.file``. Raises ``UsageError`` for what no text stands for.
     """
     answers = Noted([_answer(answer) for answer in scenario.provider], notes or {})
@@ -121,9 +133,16 @@ def write(
         "provider": answers,
         "tools": {name: _tool(tool) for name, tool in scenario.tools.items()} or _LEFT_OUT,
         "hosts": {name: Inline(_host(reply, scenario.file)) for name, reply in scenario.hosts.items()} or _LEFT_OUT,
+        "network": {host: _link(link) for host, link in scenario.network.items()} or _LEFT_OUT,
         "expect": _expect(scenario.expect) or _LEFT_OUT,
         "always": [_law(use, laws or {}) for use in scenario.always] or _LEFT_OUT,
+        "sometimes": [_event(event) for event in scenario.sometimes] or _LEFT_OUT,
+        "explore": _line(_exploring(scenario.explore)),
+        "plan": Commented(scenario.plan, plan_note) if scenario.plan else _LEFT_OUT,
+        "skip": scenario.skip or _LEFT_OUT,
+        "xfail": scenario.xfail or _LEFT_OUT,
         "limits": _line(_limits(scenario.limits)),
+        "starts": _LEFT_OUT if scenario.starts_ns == STARTS_NS else format_start(scenario.starts_ns),
         "catches": _line(scenario.catches),
     }
     return as_text([*comment_lines(head), *mapping_lines(_kept(keys))])
@@ -376,6 +395,7 @@ def _tool(tool: ToolSpec) -> Tree:
         "takes": _span(tool.takes_ns, 0),
         "returns": _but(tool.returns, "ok"),
         "raises": _given(tool.raises),
+        "raises_as": _given(tool.raises_as),
         "fails": _given(tool.fails),
         "ignores_cancel": _but(tool.ignores_cancel, False),
         "cancel_takes": _span(tool.cancel_takes_ns, 0),
@@ -390,6 +410,40 @@ def _host(reply: StatusReply | UnreachableReply | CassetteReply, file: str) -> d
         path = os.path.relpath(reply.path, os.path.dirname(file) or ".")
         return {"cassette": PurePath(path).as_posix()}
     return _kept(_reply(reply))
+
+
+def _link(link: Link) -> Tree:
+    faults = [Inline(_link_fault(fault)) for fault in link.faults]
+    keys = _kept({"latency": _span(link.latency_ns, 0), "faults": faults or _LEFT_OUT})
+    return keys if faults else Inline(keys)
+
+
+def _link_fault(fault: LinkFault) -> dict[str, Tree]:
+    at = _span(fault.at_ns)
+    match fault:
+        case LinkReset():
+            return {"at": at, "reset": True}
+        case LinkHeld():
+            return {"at": at, "hold": _span(fault.for_ns)}
+        case LinkDown():
+            return _kept({"at": at, "connection": fault.how, "for": _span(fault.for_ns, FOREVER)})
+    assert_never(fault)
+
+
+def _exploring(explore: Exploring) -> dict[str, Tree]:
+    default = Exploring()
+    return _kept(
+        {
+            "runs": _but(explore.runs, default.runs),
+            "faults": _line(explore.faults),
+            "where": _line(explore.where),
+            "shift": _span(explore.shift_ns, default.shift_ns),
+            "jitter": _span(explore.jitter_ns, default.jitter_ns),
+            "order": _but(explore.order, default.order),
+            "sweep": _but(explore.sweep, default.sweep),
+            "heal": _LEFT_OUT if explore.heal_ns is None else _span(explore.heal_ns),
+        }
+    )
 
 
 def _limits(limits: Limits) -> dict[str, Tree]:

@@ -44,6 +44,14 @@ class Noted:
     notes: Mapping[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Commented:
+    """The value of a key, with a comment above the key."""
+
+    value: Tree
+    comment: str
+
+
 class _Null:
     """The type of ``NULL``: the word ``null`` where it is a word of the language."""
 
@@ -78,6 +86,8 @@ def mapping_lines(mapping: Mapping[Any, Tree]) -> list[str]:
 
 
 def _entry_lines(key: object, value: Tree) -> list[str]:
+    if isinstance(value, Commented):
+        return [*comment_lines(value.comment), *_entry_lines(key, value.value)]
     written = _key(key)
     if len(written) < KEY_MAX:
         return _behind(f"{written}:", value)

@@ -29,7 +29,7 @@ _UNITS: Final[dict[str, int]] = {
     "us": NS_PER_US,
     "ns": 1,
 }
-_PART: Final = re.compile(r"(\d+)(?:\.(\d{1,9}))?(d|h|ms|us|ns|m|s)")
+_PART: Final = re.compile(r"([0-9]+)(?:\.([0-9]{1,9}))?(d|h|ms|us|ns|m|s)")
 
 # A thousand years of nanoseconds: longer inputs are typing errors, and a bound keeps the arithmetic honest.
 _DIGITS_MAX: Final = 20

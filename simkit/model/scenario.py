@@ -8,12 +8,16 @@ scenario is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from simkit.model.duration import NS_PER_S
 from simkit.model.timeline import Answer, HostReply, Place, Unreachable
+
+# What YAML calls a line break, which is less than what str.splitlines takes for one.
+LINE_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +57,16 @@ class UserNote:
 UserAct = UserSays | UserCancels | UserLeaves | UserNote
 
 
+# What a tool can raise: an error, or one of those that are no ``Exception`` or mean something to whoever waits.
+RaisedType = Literal["RuntimeError", "TimeoutError", "CancelledError", "SystemExit"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
     """A simulated tool: how long it takes in virtual time, and what it gives or raises.
 
-    ``fails`` is the text of a result that says of itself that it is a failure. ``ignores_cancel`` swallows a
+    ``raises`` is the text of an error, and ``raises_as`` its type: alone, that error without a text. ``fails`` is the
+    text of a result that says of itself that it is a failure. ``ignores_cancel`` swallows a
     cancellation and goes on to the end; ``cancel_takes_ns`` passes before a cancellation is obeyed. ``blocks`` makes it
     a blocking function: called in an event loop it stops the loop. ``side_effect`` is what it has done to the world
     when its work is over, and stands in the trace.
@@ -67,6 +76,7 @@ class ToolSpec:
     takes_ns: int = 0
     returns: object = "ok"
     raises: str | None = None
+    raises_as: RaisedType | None = None
     fails: str | None = None
     ignores_cancel: bool = False
     cancel_takes_ns: int = 0
@@ -158,24 +168,28 @@ class Link:
     place: Place | None = field(default=None, compare=False)
 
 
+# Where faults may strike, and how thoroughly every one is tried.
+StrikePlace = Literal["frames", "tools", "user"]
+Sweep = Literal["none", "single", "pairs"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exploring:
     """What ``simkit explore`` and pytest vary in this scenario beyond its default run.
 
     ``runs`` is how many plans a test item tries (0: only the default run, as ``simkit run`` does). ``faults`` are the
-    kinds that a sweep strikes with, and ``where`` the places: ``frames``, ``tools``, ``user``; empty means all.
+    kinds that strike, and ``where`` the places; empty means all.
     ``shift_ns`` is how far the user's actions may be moved in time, ``jitter_ns`` how far any outside event may shift
-    around a deadline. ``sweep`` is ``none``, ``single`` or ``pairs``. ``heal_ns`` is within which time after a fault
-    the run must end.
+    around a deadline. ``order`` is one of the plan's. ``heal_ns`` is within which time after a fault the run must end.
     """
 
     runs: int = 0
     faults: tuple[str, ...] = ()
-    where: tuple[str, ...] = ()
+    where: tuple[StrikePlace, ...] = ()
     shift_ns: int = 0
     jitter_ns: int = 0
     order: str = "timing"
-    sweep: str = "none"
+    sweep: Sweep = "none"
     heal_ns: int | None = None
     place: Place | None = field(default=None, compare=False)
 
@@ -200,8 +214,10 @@ class Limits:
 class Scenario:
     """One case: a scenario file with one row of its matrix filled in.
 
+    ``source`` is the text of ``file``, and ``bases`` holds the texts of the files that it extends, by their names.
     ``network`` holds the link to each host by its name, as ``hosts`` and URLs write it; ``*`` is the link to every host
-    that is not named. ``skip`` and ``xfail`` are reasons: with the first the case is not run, with the second it must
+    that is not named. ``plan`` is the text of the plan that a run follows unless another is given; empty for the
+    default run. ``skip`` and ``xfail`` are reasons: with the first the case is not run, with the second it must
     fail. ``starts_ns`` is what the wall clock shows at the beginning, in nanoseconds of the Unix epoch.
     """
 
@@ -209,6 +225,7 @@ class Scenario:
     provider: tuple[Answer, ...]
     file: str = ""
     source: str = ""
+    bases: Mapping[str, str] = field(default_factory=dict)
     row: str = ""
     about: str = ""
     refs: tuple[str, ...] = ()
@@ -223,6 +240,7 @@ class Scenario:
     always: tuple[LawUse, ...] = ()
     sometimes: tuple[EventPattern, ...] = ()
     explore: Exploring = field(default_factory=Exploring)
+    plan: str = ""
     network: Mapping[str, Link] = field(default_factory=dict)
     skip: str = ""
     xfail: str = ""
@@ -235,6 +253,11 @@ class Scenario:
     def case(self) -> str:
         """The row's name within the file, as pytest and the reports show it."""
         return self.row or "run"
+
+    def line(self, place: Place) -> str:
+        """Return the line of text that a place points at; empty where there is none."""
+        lines = LINE_BREAK.split(self.bases.get(place.file, self.source))
+        return lines[place.line - 1] if 0 < place.line <= len(lines) else ""
 
     @property
     def name(self) -> str:

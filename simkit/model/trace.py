@@ -39,7 +39,11 @@ stream.end           provider   request, how (complete, eof, cut, reset, client_
                                 text of a mid-stream error, or None)
 connection.open      network    connection, host, port
 connection.refused   network    host, port, how (refused, reset, timeout, unknown_host)
-connection.close     network    connection, by (client, server), how (eof, reset)
+connection.close     network    connection, by (client, server, link), how (eof, reset)
+link.fault           network    host, fault (reset, hold, connection: from here on), ns (for how long, or None),
+                                how (new connections fail, or None), connections (how many are reset, or are open and
+                                held), line
+link.unused          network    host, fault, came (bool: its instant was reached), line: the fault struck nothing
 tool.start           tool       run (1, 2, ...), tool, args
 tool.end             tool       run, tool, outcome (ok, error, cancelled), result
 tool.effect          tool       run, tool, text (what the tool has done to the world)
@@ -57,6 +61,7 @@ lost.error           world      error, text, where
 loop.blocked         world      ns (how long a callback held its event loop up), where (the subject's line), waits
                                 (for what: time.sleep, a lock, a blocking tool)
 spin                 world      steps (taken so far at one instant, beyond all that is free), where, alive (who is)
+fault                world      site, fault (a fault of the plan struck here: see model.plan)
 run.end              world      reason (returned, raised, deadlock, livelock, horizon, unmatched, exhausted,
                                 undeclared_host, limit, unplayable), text
 ===================  =========  =============================================================================

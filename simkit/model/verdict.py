@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final, Literal
 
 from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
@@ -22,6 +23,12 @@ class Verdict(IntEnum):
     PASS = 0
     FAIL = 1
     UNKNOWN = 2
+
+
+# How a case of a suite came out: its verdict, unless its author said something else of it.
+Outcome = Literal["PASS", "FAIL", "UNKNOWN", "SKIPPED", "XFAILED"]
+# The law of the finding that a case passed which was expected to fail.
+XFAIL: Final = "xfail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,5 +76,36 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all findings; a run without findings passes."""
+        """The worst of all findings; a run without findings passes, and nobody knows it of one that never was."""
+        if self.is_skipped:
+            return Verdict.UNKNOWN
         return max((f.verdict for f in self.findings), default=Verdict.PASS)
+
+    @property
+    def is_skipped(self) -> bool:
+        """Say whether the case was left out, as its author wished."""
+        return bool(self.scenario.skip) and not self.trace.events
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the case came out in a suite; what nobody could tell is no expected failure."""
+        if self.is_skipped:
+            return "SKIPPED"
+        if self.scenario.xfail and self.verdict is Verdict.FAIL and not self._passed_after_all:
+            return "XFAILED"
+        words: tuple[Outcome, ...] = ("PASS", "FAIL", "UNKNOWN")
+        return words[self.verdict]
+
+    @property
+    def reason(self) -> str:
+        """Why the outcome is not the verdict, in the author's words; empty where it is."""
+        return {"SKIPPED": self.scenario.skip, "XFAILED": self.scenario.xfail}.get(self.outcome, "")
+
+    @property
+    def is_bad(self) -> bool:
+        """Say whether the case has to be told of, and a suite with it does not pass."""
+        return self.outcome in ("FAIL", "UNKNOWN")
+
+    @property
+    def _passed_after_all(self) -> bool:
+        return any(finding.law == XFAIL for finding in self.findings)

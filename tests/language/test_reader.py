@@ -8,9 +8,25 @@ from typing import Final, cast, get_args
 import pytest
 
 from simkit.errors import ScenarioError, UsageError
-from simkit.language.reader import FILE_BYTES_MAX, load, loads
+from simkit.language.files import FILE_BYTES_MAX
+from simkit.language.reader import load, loads
 from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S
-from simkit.model.scenario import EventPattern, Expectation, LawUse, Limits, Matcher, Scenario, ToolSpec, UserSays
+from simkit.model.scenario import (
+    STARTS_NS,
+    EventPattern,
+    Expectation,
+    Exploring,
+    LawUse,
+    Limits,
+    Link,
+    LinkDown,
+    LinkHeld,
+    LinkReset,
+    Matcher,
+    Scenario,
+    ToolSpec,
+    UserSays,
+)
 from simkit.model.timeline import (
     NO_INDEX,
     Answer,
@@ -434,11 +450,13 @@ tools:
   ls: {}
   cat: {takes: 20ms, returns: {a: [1]}}
   rm: {takes: forever, raises: no}
+  exit: {raises_as: SystemExit}
 """
     assert read_one(text).tools == {
         "ls": ToolSpec(name="ls"),
         "cat": ToolSpec(name="cat", takes_ns=20 * NS_PER_MS, returns={"a": [1]}),
         "rm": ToolSpec(name="rm", takes_ns=FOREVER, raises="no"),
+        "exit": ToolSpec(name="exit", raises_as="SystemExit"),
     }
 
 
@@ -556,6 +574,93 @@ always:
 
 def test_limits_that_are_not_given_keep_their_default() -> None:
     assert read_one("provider: []\nlimits: {time: 1h, requests: 9}\n").limits == Limits(time_ns=3600 * S, requests=9)
+
+
+def test_a_link_has_its_latency_and_its_faults() -> None:
+    text = """provider: []
+network:
+  "*": {latency: 20ms}
+  api.openai.com:
+    faults:
+      - {at: 5s, reset: }
+      - {at: 6s, reset: true}
+      - {at: 7s, hold: 3s}
+      - {at: 8s, hold: forever}
+      - {at: 9s, connection: refused, for: 30s}
+      - {at: 0s, connection: unknown_host}
+  h:8080: {}
+"""
+    assert read_one(text).network == {
+        "*": Link(latency_ns=20 * NS_PER_MS),
+        "api.openai.com": Link(
+            faults=(
+                LinkReset(at_ns=5 * S),
+                LinkReset(at_ns=6 * S),
+                LinkHeld(at_ns=7 * S, for_ns=3 * S),
+                LinkHeld(at_ns=8 * S, for_ns=FOREVER),
+                LinkDown(at_ns=9 * S, for_ns=30 * S, how="refused"),
+                LinkDown(at_ns=0, for_ns=FOREVER, how="unknown_host"),
+            )
+        ),
+        "h:8080": Link(),
+    }
+
+
+def test_what_must_be_reached_is_written_as_the_events_of_expect() -> None:
+    lines = "[lost.error, {tool.start: ls}, {said: {contains: a}, at: {at_most: 5s}}]"
+    scenario = read_one(f"provider: []\nexpect: {{events: {lines}}}\nsometimes: {lines}\n")
+    assert [matcher.value for matcher in scenario.expect[0].matchers] == list(scenario.sometimes)
+
+
+def test_an_exploration_says_what_it_varies() -> None:
+    texts = (
+        "{}",
+        "{heal: 60s}",
+        "{runs: 9, faults: [cut, status_429], where: [frames, user], shift: 2s, jitter: 1ms, order: any, sweep: pairs}",
+    )
+    assert [read_one(f"provider: []\nexplore: {text}\n").explore for text in texts] == [
+        Exploring(),
+        Exploring(heal_ns=60 * S),
+        Exploring(
+            runs=9,
+            faults=("cut", "status_429"),
+            where=("frames", "user"),
+            shift_ns=2 * S,
+            jitter_ns=NS_PER_MS,
+            order="any",
+            sweep="pairs",
+        ),
+    ]
+
+
+def test_a_reason_to_skip_or_to_fail_holds_for_every_row_and_may_name_it() -> None:
+    rows = read("provider: []\nmatrix: {d: [a, b]}\nskip: not on ${d}\nxfail: |\n  a bug\n  of ${d}\n")
+    assert [(row.skip, row.xfail) for row in rows] == [
+        ("not on a", "a bug\nof a\n"),
+        ("not on b", "a bug\nof b\n"),
+    ]
+
+
+def test_a_reason_for_some_rows_holds_for_those_with_all_these_values() -> None:
+    text = """provider: []
+matrix: {d: [a, b], n: [1, "1", true]}
+skip: {when: {d: a, n: 1}, because: "${d} cannot"}
+xfail: {when: {n: true}, because: not yet}
+"""
+    assert [(row.skip, row.xfail) for row in read(text.replace('"1"', '"01"'))] == [
+        ("a cannot", ""),
+        ("", ""),
+        ("", "not yet"),
+        ("", ""),
+        ("", ""),
+        ("", "not yet"),
+    ]
+
+
+@pytest.mark.parametrize("written", ["2026-03-29T00:59:00Z", '"2026-03-29T02:59:00+02:00"', "2026-03-29 00:59Z"])
+def test_the_wall_clock_starts_as_it_is_written(written: str) -> None:
+    texts = (f"provider: []\nstarts: {written}\n", "provider: []\n")
+    assert [read_one(text).starts_ns for text in texts] == [1_774_745_940 * S, STARTS_NS]
 
 
 def test_everything_that_a_report_may_point_at_knows_its_place() -> None:

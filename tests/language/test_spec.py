@@ -10,8 +10,9 @@ from simkit.checks.expectations import facts
 from simkit.checks.judge import laws
 from simkit.language.builder import HOST_REPLIES, POLL_REPLIES, REPLIES, STEPS
 from simkit.language.events import EVENT, MAIN_VALUES
+from simkit.language.instants import parse_instant
 from simkit.language.shapes import OPERATORS, Either, Fact, Key, ListOf, Names, Record, Shape
-from simkit.language.spec import ANSWER, BACKGROUND, EXPECT, HOST, SCENARIO, STEP, WHEN
+from simkit.language.spec import ANSWER, BACKGROUND, DEFAULTS, EXPECT, HOST, SCENARIO, STEP, WHEN
 from simkit.model import trace
 from simkit.model.duration import parse_duration
 from simkit.model.scenario import Scenario
@@ -67,6 +68,27 @@ def test_the_builder_knows_exactly_the_verbs_of_the_table() -> None:
     assert [[verb.key.name for verb in table.verbs] for table, _ in tables] == [list(known) for _, known in tables]
 
 
+def test_the_keys_of_a_scenario_stand_in_the_order_of_the_format() -> None:
+    order = """simkit scenario about refs tags extends defaults vars subject settings user provider tools hosts network
+        expect always sometimes explore plan matrix skip xfail limits starts catches"""
+    assert [key.name for key in SCENARIO.keys] == order.split()
+
+
+def test_every_default_beside_a_verb_is_a_key_of_an_answer_and_no_verb_is_one() -> None:
+    shapes = {key.name: key.shape for key in DEFAULTS.keys}
+    provider = shapes["provider"]
+    assert isinstance(provider, Record)
+    known = {key.name for key in ANSWER.keys} | {extra.name for verb in ANSWER.verbs for extra in verb.extras}
+    verbs = {verb.key.name for verb in ANSWER.verbs}
+    defaults = {key.name for key in provider.keys}
+    assert (defaults & verbs, defaults - known, known | verbs) == (set(), set(), defaults | set(provider.barred))
+
+
+def test_the_default_of_the_wall_clock_is_that_of_the_model() -> None:
+    (starts,) = (key.default for key in SCENARIO.keys if key.name == "starts")
+    assert parse_instant(starts) == Scenario(title="t", provider=()).starts_ns
+
+
 def test_when_matches_on_exactly_what_the_model_matches_on() -> None:
     assert [key.name for key in WHEN.keys] == [field.name for field in fields(When)]
 
@@ -84,8 +106,8 @@ def test_the_durations_that_a_job_has_by_default_are_those_of_the_model() -> Non
 
 def test_every_top_level_key_reaches_the_model() -> None:
     # The format's version, the title's name, and what is spent on the way to a row.
-    spent = {"simkit", "scenario", "vars", "matrix"}
-    held = {field.name for field in fields(Scenario)}
+    spent = {"simkit", "scenario", "extends", "defaults", "vars", "matrix"}
+    held = {field.name.removesuffix("_ns") for field in fields(Scenario)}
     assert {key.name for key in SCENARIO.keys} - spent - held == set()
 
 
@@ -120,8 +142,9 @@ def traces_table() -> dict[str, str]:
 
 
 def test_the_events_of_the_language_are_those_of_the_traces_table() -> None:
-    # How a run begins is written in the scenario itself, and what was never asked for is told of by the report.
-    assert {verb.key.name for verb in EVENT.verbs} == set(traces_table()) - {"run.start", "answer.unused"}
+    # How a run begins is written in the scenario itself, and what never came about is told of by the report.
+    beside = {"run.start", "answer.unused", "link.unused"}
+    assert {verb.key.name for verb in EVENT.verbs} == set(traces_table()) - beside
 
 
 def test_every_value_of_an_event_is_one_of_the_traces_table() -> None:

@@ -14,14 +14,21 @@ from hypothesis import strategies as st
 
 from simkit.errors import UsageError
 from simkit.language.builder import REPLIES, STEPS
+from simkit.language.instants import FIRST_NS, LAST_NS
 from simkit.language.reader import load, loads
 from simkit.language.writer import write, write_answers
 from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S
+from simkit.model.plan import FAULT_KINDS
 from simkit.model.scenario import (
     EventPattern,
     Expectation,
+    Exploring,
     LawUse,
     Limits,
+    Link,
+    LinkDown,
+    LinkHeld,
+    LinkReset,
     Matcher,
     Scenario,
     ToolSpec,
@@ -76,7 +83,7 @@ def read_back(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
 
 def again(scenario: Scenario) -> Scenario:
     (read,) = loads(write(scenario, laws=LAWS), scenario.file, laws=LAWS)
-    return replace(read, file=scenario.file, source=scenario.source, row=scenario.row)
+    return replace(read, file=scenario.file, source=scenario.source, bases=scenario.bases, row=scenario.row)
 
 
 def written(*steps: Step) -> str:
@@ -258,10 +265,111 @@ def test_a_scenario_that_was_written_is_read_as_the_same_scenario(data: object, 
         settings={"key": data, "other": text},
         user=(UserSays(at_ns=0, text=text), UserNote(at_ns=5, text=text)),
         provider=(Answer(reply=StreamReply(steps=(Say(text=text),))),),
-        tools={"t": ToolSpec(name="t", takes_ns=5, returns=data), "u": ToolSpec(name="u", raises=text)},
+        tools={
+            "t": ToolSpec(name="t", takes_ns=5, returns=data),
+            "u": ToolSpec(name="u", raises=text, raises_as="TimeoutError"),
+        },
         catches=(text,),
     )
     assert again(scenario) == scenario
+
+
+link_faults: Any = st.one_of(
+    st.builds(LinkReset, at_ns=ns),
+    st.builds(LinkHeld, at_ns=ns, for_ns=ns.filter(bool) | st.just(FOREVER)),
+    st.builds(
+        LinkDown,
+        at_ns=ns,
+        for_ns=ns.filter(bool) | st.just(FOREVER),
+        how=st.sampled_from(["refused", "reset", "timeout", "unknown_host"]),
+    ),
+)
+links = st.builds(Link, latency_ns=ns, faults=st.lists(link_faults, max_size=3).map(tuple))
+texts_of_facts = st.builds(Matcher, op=st.sampled_from(["exactly", "contains", "not"]), value=plain)
+patterns = st.one_of(
+    st.builds(EventPattern, kind=st.just("said"), values=st.fixed_dictionaries({}, optional={"text": texts_of_facts})),
+    st.builds(
+        EventPattern,
+        kind=st.just("tool.end"),
+        values=st.fixed_dictionaries({"outcome": texts_of_facts, "tool": texts_of_facts}),
+        at=st.none() | st.builds(Matcher, op=st.sampled_from(["exactly", "at_most", "not"]), value=ns),
+    ),
+)
+some = st.lists(st.sampled_from(sorted(FAULT_KINDS)), max_size=3).map(tuple)
+explorings = st.builds(
+    Exploring,
+    runs=st.integers(0, 99),
+    faults=some,
+    where=st.lists(st.sampled_from(["frames", "tools", "user"]), max_size=3).map(tuple),
+    shift_ns=ns,
+    jitter_ns=ns,
+    order=st.sampled_from(["timing", "any"]),
+    sweep=st.sampled_from(["none", "single", "pairs"]),
+    heal_ns=st.none() | ns.filter(bool),
+)
+reasons = st.just("") | plain.filter(str.strip)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.builds(
+        Scenario,
+        title=st.just("t"),
+        provider=st.just(()),
+        network=st.dictionaries(st.sampled_from(["*", "a.example", "[::1]:80", "1"]), links, max_size=3),
+        sometimes=st.lists(patterns, max_size=3).map(tuple),
+        explore=explorings,
+        skip=reasons,
+        xfail=reasons,
+        starts_ns=st.integers(FIRST_NS, LAST_NS),
+    )
+)
+def test_what_varies_and_what_goes_wrong_around_the_answers_comes_back(scenario: Scenario) -> None:
+    assert again(scenario) == scenario
+
+
+def test_what_goes_wrong_around_the_answers_reads_as_a_person_would_have_written_it() -> None:
+    scenario = Scenario(
+        title="t",
+        provider=(),
+        network={
+            "*": Link(latency_ns=20 * NS_PER_MS),
+            "a.example": Link(
+                faults=(
+                    LinkReset(at_ns=NS_PER_S),
+                    LinkHeld(at_ns=0, for_ns=5 * NS_PER_S),
+                    LinkDown(at_ns=NS_PER_S, for_ns=FOREVER, how="refused"),
+                )
+            ),
+        },
+        sometimes=(EventPattern(kind="lost.error"),),
+        explore=Exploring(faults=("cut",), heal_ns=60 * NS_PER_S),
+        plan="seed=3,cut@answer1.frame2",
+        skip="not yet",
+        starts_ns=1_774_745_940 * NS_PER_S,
+    )
+    text = """\
+        simkit: 1
+        scenario: t
+        provider: []
+        network:
+          '*': {latency: 20ms}
+          a.example:
+            faults:
+              - {at: 1s, reset: true}
+              - {at: 0s, hold: 5s}
+              - {at: 1s, connection: refused}
+        sometimes:
+          - lost.error
+        explore: {faults: [cut], heal: 1m}
+        # in the stream of answer 1
+        # the connection ends
+        plan: seed=3,cut@answer1.frame2
+        skip: not yet
+        starts: 2026-03-29T00:59:00Z
+    """
+    note = "in the stream of answer 1\nthe connection ends"
+    assert write(scenario, plan_note=note) == dedent(text)
 
 
 def _is_writable(data: object) -> bool:

@@ -49,5 +49,11 @@ def test_a_case_is_named_by_its_file_and_its_row() -> None:
     assert [c.name for c in cases] == ["a.sim.yaml::run", "a.sim.yaml::quiet=181s"]
 
 
+def test_a_scenario_gives_the_line_of_a_place_in_its_own_text_or_in_that_of_a_base() -> None:
+    scenario = Scenario(title="t", provider=(), file="a", source="one\r\ntwo\x0cmore\n", bases={"b": "three\nfour"})
+    places = [Place("a", 1), Place("a", 2), Place("b", 2), Place("a", 9), Place("b", 0)]
+    assert [scenario.line(place) for place in places] == ["one", "two\x0cmore", "four", "", ""]
+
+
 def test_a_place_reads_as_file_and_line() -> None:
     assert str(Place("a.sim.yaml", 3, 7)) == "a.sim.yaml:3"
