@@ -232,7 +232,7 @@ class SimTool(Protocol):
     schema: Mapping[str, object]
 
     def __call__(self, **arguments: object) -> Any:
-        """Run the tool in virtual time. Raises ``RuntimeError`` where the scenario says that the tool raises."""
+        """Run the tool in virtual time. Raises what the scenario says that the tool raises."""
         ...
 
 
@@ -340,15 +340,22 @@ class Law:
 class Chooser(Protocol):
     """Makes the choices of one run."""
 
-    def choose(self, kind: str, count: int) -> int:
-        """Return which of ``count`` possibilities happens, 0 being the default of production."""
+    def choose(self, kind: str, count: int, label: Callable[[int], str]) -> int:
+        """Return which of ``count`` possibilities happens, 0 being the default of production.
+
+        ``label`` says in words what one of them is, such as the name of the thread or task that would go on: the same
+        words for the same actor throughout a run.
+        """
         ...
 
 
 class Strategy(Protocol):
     """Makes the choices that a plan leaves open."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The name by which it is asked for."""
+        ...
 
     def begin(self, seed: int) -> Chooser:
         """Return the chooser of one run, whose choices depend on the seed and on nothing else."""

@@ -102,8 +102,13 @@ def read_file(path: Path, outside: Outside, row: str | None = None) -> list[Scen
 
 
 def _checked(case: Scenario, outside: Outside) -> Scenario:
-    """Return the case with what is set from outside, after asking its subject whether all of that fits."""
-    from simkit.run import check_settings  # lazy: as above
+    """Return the case with what is set from outside, after asking its subject whether all of that fits.
+
+    Of a case that is skipped nobody is asked: that its subject is missing here may be the very reason.
+    """
+    if case.skip:
+        return case
+    from simkit.run import check_links, check_settings  # lazy: as above
 
     subject = _subject(case, outside)
     try:
@@ -113,6 +118,7 @@ def _checked(case: Scenario, outside: Outside) -> Scenario:
         raise _unplaced(error, outside.option) from error
     case = replace(case, settings={**case.settings, **outside.settings})
     check_settings(case, subject)
+    check_links(case)
     return case
 
 
@@ -130,7 +136,7 @@ def _subject(case: Scenario, outside: Outside) -> Subject:
     at = case.subject_place
     if outside.subject is not None or at is None:
         raise SubjectError(text)
-    raise ScenarioError([Problem(at.file, at.line, at.column, text, case.source.splitlines()[at.line - 1])])
+    raise ScenarioError([Problem(at.file, at.line, at.column, text, case.line(at))])
 
 
 def _unplaced(error: ScenarioError, option: str) -> ExceptionGroup[UsageError]:

@@ -17,13 +17,17 @@ import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from simkit.checks.judge import judge, laws
-from simkit.contracts import Setting, Sim, Subject
+from simkit.contracts import Chooser, Setting, Sim, Subject
 from simkit.errors import Problem, RunEndedError, ScenarioError, SubjectError, UsageError, WorldEndedError
 from simkit.extensions import find, names, nearest
+from simkit.kernel.choices import Made
+from simkit.kernel.links import EVERY, lay
+from simkit.kernel.network import LOOPBACK_NAMES, host_key
 from simkit.kernel.survivors import place
 from simkit.kernel.world import World
 from simkit.language import reader
@@ -31,8 +35,9 @@ from simkit.model.duration import NS_PER_S, parse_duration
 from simkit.model.plan import Plan
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import Place
-from simkit.model.verdict import Result
-from simkit.provider.provider import Provider
+from simkit.model.trace import Trace
+from simkit.model.verdict import XFAIL, Finding, Judgement, Result, Verdict
+from simkit.provider.provider import Provider, hosts_of
 from simkit.provider.stage import WorldStage
 from simkit.subjects.function import function_subject
 from simkit.subjects.sim import ScenarioSim
@@ -44,9 +49,10 @@ _STDLIB = os.path.dirname(os.__file__)
 def load(path: Path | str) -> tuple[Scenario, ...]:
     """Read a scenario file: one scenario for each row of its matrix.
 
-    Raises ``ScenarioError`` with every problem of the file, and ``UsageError`` when there is no such file.
+    Raises ``ScenarioError`` with every problem of the file, and ``UsageError`` when there is no such file, or a
+    ``conftest.py`` above it with laws of its own cannot be used.
     """
-    return reader.load(path, laws=laws())
+    return reader.load(path, laws=laws(path))
 
 
 def run_scenario(
@@ -59,11 +65,35 @@ def run_scenario(
     """Run one case and judge it.
 
     ``row`` picks a row of the matrix (needed when there is more than one), ``subject`` replaces the scenario's,
-    ``plan`` is a plan or its text. Raises ``UsageError``, ``SubjectError`` or ``ScenarioError``; a failing case is no
-    error but a result.
+    ``plan`` is a plan or its text and comes instead of the scenario's own. Raises ``UsageError``, ``SubjectError`` or
+    ``ScenarioError``; a failing case is no error but a result.
     """
     scenario = path_or_scenario if isinstance(path_or_scenario, Scenario) else _pick(load(path_or_scenario), row)
-    return run_once(scenario, as_plan(plan), subject=subject)
+    return run_once(scenario, plan_of(scenario, plan), subject=subject)
+
+
+def run_case(
+    scenario: Scenario, plan: Plan | None = None, *, subject: str | Callable[..., object] | None = None
+) -> Result:
+    """Run one case of a suite: what its author skips is not run, and what is expected to fail has to.
+
+    ``plan`` comes instead of the scenario's own. ``Result.outcome`` says how it came out.
+    """
+    plan = plan_of(scenario, plan)
+    if scenario.skip:
+        return Result(scenario=scenario, plan=plan, trace=Trace(), judgement=Judgement())
+    result = run_once(scenario, plan, subject=subject)
+    if not scenario.xfail or result.verdict is not Verdict.PASS:
+        return result
+    text = f"expected to fail ({scenario.xfail}), and it passed"
+    finding = Finding(law=XFAIL, text=text, place=_place_of(XFAIL, scenario))
+    return replace(result, judgement=replace(result.judgement, findings=(finding,)))
+
+
+def _place_of(key: str, scenario: Scenario) -> Place | None:
+    """Return where a key of the scenario stands; None where it came from elsewhere, such as a file that it extends."""
+    lines = scenario.source.splitlines()
+    return next((Place(scenario.file, n) for n, line in enumerate(lines, 1) if line.startswith(f"{key}:")), None)
 
 
 def as_plan(plan: Plan | str | None) -> Plan:
@@ -72,6 +102,11 @@ def as_plan(plan: Plan | str | None) -> Plan:
         return Plan.parse(plan) if isinstance(plan, str) else plan or Plan()
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def plan_of(scenario: Scenario, plan: Plan | str | None = None) -> Plan:
+    """Return the plan that is given, or else the scenario's own. Raises ``UsageError`` when the text is none."""
+    return as_plan(scenario.plan or None if plan is None else plan)
 
 
 def _pick(scenarios: tuple[Scenario, ...], row: str | None) -> Scenario:
@@ -85,27 +120,65 @@ def _pick(scenarios: tuple[Scenario, ...], row: str | None) -> Scenario:
     return scenarios[rows.index(row)]
 
 
-def run_once(scenario: Scenario, plan: Plan, *, subject: str | Callable[..., object] | None = None) -> Result:
-    """Run one scenario under one plan and judge the trace."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steering:
+    """How an exploration steers a run beyond its plan.
+
+    ``chooser`` makes the choices that the plan does not name. ``lenient`` leaves out what of the plan does not fit.
+    ``sites`` takes every site where a fault could have struck, and ``made`` every choice: its kind, among how many, and
+    which was made.
+    """
+
+    chooser: Chooser | None = None
+    lenient: bool = False
+    sites: list[str] | None = None
+    made: list[Made] | None = None
+
+
+NOT_STEERED: Final = Steering()
+
+
+def run_once(
+    scenario: Scenario,
+    plan: Plan,
+    *,
+    subject: str | Callable[..., object] | None = None,
+    steering: Steering = NOT_STEERED,
+) -> Result:
+    """Run one scenario under one plan and judge the trace. A steered run's result has the plan that it took."""
     agent = find_subject(scenario, subject)
     settings = check_settings(scenario, agent)
+    check_links(scenario)
     for module in agent.imports(settings) if callable(agent.imports) else agent.imports:
         _import_ahead(agent, module)
-    world = World(plan=plan, horizon_ns=scenario.limits.time_ns, steps_max=scenario.limits.steps)
-    provider = Provider(WorldStage(world), scenario)
-    sim = ScenarioSim(world, scenario, settings, provider.base_url)
+    world = World(
+        plan=plan,
+        starts_ns=scenario.starts_ns,
+        horizon_ns=scenario.limits.time_ns,
+        steps_max=scenario.limits.steps,
+        chooser=steering.chooser,
+        lenient=steering.lenient,
+        sites=steering.sites,
+        made=steering.made,
+    )
     world.recorder.record("world", "run.start", scenario=scenario.title, row=scenario.case, seed=plan.seed)
+    provider = Provider(WorldStage(world), scenario)
+    lay(world, scenario.network)
+    sim = ScenarioSim(world, scenario, settings, provider.base_url)
     started = time.perf_counter()
     try:
         world.run(_main(world, agent, sim))
-    except RunEndedError:
-        pass  # why it ended is the last word of the trace, and the laws read it there
+    except (RunEndedError, SystemExit):
+        # Why it ended is the last word of the trace, and the laws read it there. An exit in a task of the subject's
+        # comes out of the event loop and passes its main function by.
+        pass
     wall_s = time.perf_counter() - started
-    trace = world.trace
+    trace, taken = world.trace, world.taken
     # Provider, connections and world refer to each other in circles. What the run made is young, or in the generation
     # after that since the census: collecting these two costs what the run made, and not what the process holds.
     del world, provider, sim
     gc.collect(1)
+    plan = taken if steering is not NOT_STEERED else plan
     return Result(scenario=scenario, plan=plan, trace=trace, judgement=judge(scenario, trace), wall_s=wall_s)
 
 
@@ -206,6 +279,23 @@ def check_settings(scenario: Scenario, subject: Subject) -> Mapping[str, object]
     return values
 
 
+def check_links(scenario: Scenario) -> None:
+    """Raise ``ScenarioError`` with every link of ``network`` that leads to a host which the scenario does not have."""
+    if not scenario.network:
+        return
+    hosts = hosts_of(scenario)
+    problems = [
+        _problem(scenario, link.place, f"no host is called {name!r}{nearest(host_key(name), sorted(hosts))}", _HOSTS)
+        for name, link in scenario.network.items()
+        if host_key(name) not in {*hosts, *LOOPBACK_NAMES, EVERY}
+    ]
+    if problems:
+        raise ScenarioError(problems)
+
+
+_HOSTS: Final = f"a link leads to a host of the provider, to one under `hosts:`, or, as {EVERY!r}, to all of these"
+
+
 def _default(setting: Setting) -> object:
     return _setting("", setting, setting.default)
 
@@ -243,6 +333,4 @@ def _problem(scenario: Scenario, at: Place | None, text: str, help_: str) -> Pro
     """Return a problem with its line from the scenario; one that came from the command line has no line."""
     if at is None:
         return Problem(scenario.file, 1, 1, text, "", help_)
-    lines = scenario.source.splitlines()
-    source = lines[at.line - 1] if 0 < at.line <= len(lines) else ""
-    return Problem(at.file, at.line, at.column, text, source, help_)
+    return Problem(at.file, at.line, at.column, text, scenario.line(at), help_)

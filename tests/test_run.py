@@ -14,7 +14,7 @@ from simkit.agent.clients import DIALECTS
 from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import ScenarioError, SubjectError, UsageError
 from simkit.model.plan import Plan
-from simkit.run import check_settings, load, run_scenario
+from simkit.run import check_settings, load, run_case, run_scenario
 from simkit.subjects.agent import AGENT
 from tests.provider.played import events, last_word, play, scenario
 
@@ -72,6 +72,16 @@ def test_a_missing_file_is_an_error_of_the_caller(tmp_path: Path) -> None:
 def test_a_plan_is_given_as_a_value_or_as_its_text(rows: Path) -> None:
     plans = [run_scenario(rows, row="1m", plan=plan).plan for plan in (None, "seed=7", Plan(seed=7))]
     assert plans == [Plan(), Plan(seed=7), Plan(seed=7)]
+
+
+def test_a_scenario_follows_the_plan_in_it_unless_another_is_given() -> None:
+    case = scenario(f"{PLAIN}plan: seed=3,cut@answer1.frame1\n")
+    results = [run_scenario(case), run_scenario(case, plan="seed=7"), run_case(case)]
+    assert [(r.plan.text(), len(r.trace.of("fault"))) for r in results] == [
+        ("seed=3,cut@answer1.frame1", 1),
+        ("seed=7", 0),
+        ("seed=3,cut@answer1.frame1", 1),
+    ]
 
 
 def test_a_text_that_is_no_plan_is_an_error_of_the_caller(rows: Path) -> None:
@@ -193,6 +203,18 @@ def _exits_blocking(sim: Sim) -> None:
 def test_a_subject_that_is_cancelled_or_exits_ends_its_own_run_and_no_other(agent: object, error: str) -> None:
     result = play("provider: []\n", agent)  # type: ignore[arg-type]  # all take a sim
     assert (result.verdict.name, events(result, subject_raised="error")) == ("FAIL", [(0.0, "subject.raised", error)])
+
+
+def test_an_exit_in_a_task_of_the_subjects_is_a_finding_and_no_fault_of_simkit() -> None:
+    async def agent(sim: Sim) -> None:
+        asyncio.get_running_loop().call_later(2, sys.exit, 3)
+        await asyncio.sleep(5)
+
+    result = play("provider: []\n", agent)
+    assert (result.verdict.name, events(result, run_end="reason text")) == (
+        "FAIL",
+        [(2.0, "run.end", "raised", "SystemExit: 3")],
+    )
 
 
 def test_ctrl_c_is_nobodys_finding() -> None:

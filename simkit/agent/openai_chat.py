@@ -12,9 +12,8 @@ nothing. The SDK keeps that marker to itself, so it is looked for in the bytes o
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any, Final
 
 import openai
 
@@ -37,7 +36,7 @@ from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from simkit.agent.attempts import settle, watched
 from simkit.agent.clients import BrokenStreamError, ClientOptions, ProviderError, Request, Watch
 from simkit.agent.history import AssistantMessage, Call, Item, UserMessage, fit
-from simkit.agent.openai_sdk import broken, no_answer, refusals, sdk_of
+from simkit.agent.openai_sdk import Bytes, broken, no_answer, refusals, sdk_of
 from simkit.agent.stream import CallPart, Finish, FinishReason, Piece, Refusal, Text, Thought, Token, Usage
 from simkit.agent.tools import Tool
 
@@ -49,11 +48,6 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-
-# The closing marker; no line within JSON begins like this.
-_DONE: Final = re.compile(rb"[\r\n]data: ?\[DONE\]")
-# Longer than the marker, which may be cut anywhere.
-_TAIL: Final = 32
 
 
 class OpenAIChat:
@@ -70,7 +64,7 @@ class OpenAIChat:
                 yield piece
             return
         async with await self._open(request, watch) as chunks:
-            marker = Marker.listening_to(chunks.response)
+            heard = Bytes.on_their_way(chunks.response)
             try:
                 async for chunk in chunks:
                     for piece in pieces_of(chunk):
@@ -79,7 +73,7 @@ class OpenAIChat:
                 raise
             except Exception as error:
                 raise broken(error) from error
-            if marker.came:
+            if heard.done:
                 yield Finish("stop")
 
     async def cancel(self, token: Token) -> None:
@@ -101,53 +95,6 @@ class OpenAIChat:
         with watched(watch, whole=True), refusals():
             completion: ChatCompletion = await self._sdk.chat.completions.create(**body_of(self._options, request))
         return completion
-
-
-class _Response(Protocol):
-    """An HTTP response of whichever library the SDK uses."""
-
-    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]: ...
-
-
-class Marker:
-    """Listens to the bytes of a stream for its closing marker.
-
-    An iterator and not a generator: nothing of it is left open when its reader goes.
-    """
-
-    def __init__(self) -> None:
-        self.came = False
-        self._tail = b"\n"
-        self._chunks: AsyncIterator[bytes] | None = None
-
-    @classmethod
-    def listening_to(cls, response: _Response) -> Marker:
-        """Put oneself between a response and whoever reads its bytes."""
-        marker, aiter_bytes = cls(), response.aiter_bytes
-
-        def tapped(chunk_size: int | None = None) -> AsyncIterator[bytes]:
-            # Asked for once: were it to stay, the response would hold whoever reads it, and be closed by the collector.
-            del response.aiter_bytes
-            marker._chunks = aiter_bytes(chunk_size)
-            return marker
-
-        response.aiter_bytes = tapped  # type: ignore[method-assign]  # the only place where it passes by, decompressed
-        return marker
-
-    def __aiter__(self) -> Marker:
-        return self
-
-    async def __anext__(self) -> bytes:
-        assert self._chunks is not None, "read before it listens"
-        chunk = await anext(self._chunks)
-        self.hear(chunk)
-        return chunk
-
-    def hear(self, chunk: bytes) -> None:
-        """Take more of the bytes in."""
-        heard = self._tail + chunk
-        self.came = self.came or _DONE.search(heard) is not None
-        self._tail = heard[-_TAIL:]
 
 
 # -- pieces ----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ from simkit.agent.clients import (
     Watch,
 )
 from simkit.agent.history import AssistantMessage, Call, Item, Opaque, UserMessage, fit
-from simkit.agent.openai_sdk import broken, no_answer, refusals, sdk_of
+from simkit.agent.openai_sdk import Bytes, broken, no_answer, refusals, sdk_of
 from simkit.agent.stream import (
     CallPart,
     Finish,
@@ -97,6 +97,7 @@ class OpenAIResponses:
             return
         reader = EventReader(request.token, background=self._options.background)
         async with await self._open(request, watch) as events:
+            Bytes.on_their_way(events.response)
             try:
                 async for event in events:
                     for piece in reader.read(event):

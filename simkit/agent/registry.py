@@ -163,6 +163,7 @@ class Registry:
         self.stop(entry, "turn")
         for left in await self.outlast([entry], self.limits.cancel_grace_s):
             self.tell_unstoppable(left, "turn", self.limits.cancel_grace_s)
+            left.job.when_over(lambda: self.note_failure(entry))
 
     # -- parking -------------------------------------------------------------------------------------------------
     async def park(self, entry: Parked) -> Reply | None:
@@ -361,6 +362,12 @@ class Registry:
             )
             if status.state in ("cancelled", "evicted"):
                 self.retire(status)
+
+    def note_failure(self, entry: Parked) -> None:
+        """Tell how a call failed that outlived its round: nobody concludes it, and its error must not be lost."""
+        ended = entry.job.ended
+        if isinstance(ended, Raised):
+            self.tell("tool_failed", tool=entry.tool, call=entry.call_id, error=outcome_of(ended).failure)
 
     # -- facts ---------------------------------------------------------------------------------------------------
     def tell(self, name: str, /, **values: object) -> None:

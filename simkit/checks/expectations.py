@@ -31,9 +31,9 @@ def met(expectation: Expectation, trace: Trace) -> Iterator[Finding]:
     facts = _FACTS[expectation.fact](trace, expectation.key)
     if isinstance(facts, Fact):
         for matcher in expectation.matchers:
-            yield from _compare(expectation, _name(expectation), facts, matcher)
+            yield from _compare(expectation, _name(expectation), facts, matcher, trace)
     else:
-        yield from _compare_each(expectation, facts)
+        yield from _compare_each(expectation, facts, trace)
 
 
 def facts() -> tuple[str, ...]:
@@ -88,10 +88,10 @@ def _tool_results_sent(trace: Trace, key: str | None) -> Fact:
         raw = raw_messages(request)
         messages = read_messages(request, raw) if raw else []
         now = Counter(str(m.answers) for m in messages if m.answers is not None)
-        if now - most:
-            most |= now
-            deciding.append(request)
-    return Fact(sum(most.values()), deciding)
+        # One entry for each result, so that the first too many has a place in the list.
+        deciding += [request] * (now - most).total()
+        most |= now
+    return Fact(most.total(), deciding)
 
 
 def _messages(trace: Trace, key: str | None) -> Fact:
@@ -152,26 +152,26 @@ _EVENTS: Final = "events"
 
 
 # -- comparing -------------------------------------------------------------------------------------
-def _compare_each(expectation: Expectation, facts: list[Fact]) -> Iterator[Finding]:
+def _compare_each(expectation: Expectation, facts: list[Fact], trace: Trace) -> Iterator[Finding]:
     """Compare a list item by item. One matcher that is no exact value stands for every item."""
     name, matchers = _name(expectation), expectation.matchers
     if len(matchers) == 1 and matchers[0].op != "exactly" and facts:
         matchers *= len(facts)
     if len(matchers) != len(facts):
         actual = ", ".join(say(fact.value, spans=fact.spans) for fact in facts) or "none"
-        events = [fact.events[-1].n for fact in facts[-1:]]
+        events = [fact.events[-1].n for fact in facts[-1:]] or _end(trace)
         yield _unmet(expectation, f"expected {name} to be {len(matchers)} in number, but there were {actual}", events)
         return
     for index, (fact, matcher) in enumerate(zip(facts, matchers, strict=True), 1):
-        yield from _compare(expectation, f"{name}, number {index},", fact, matcher)
+        yield from _compare(expectation, f"{name}, number {index},", fact, matcher, trace)
 
 
-def _compare(expectation: Expectation, name: str, fact: Fact, matcher: Matcher) -> Iterator[Finding]:
+def _compare(expectation: Expectation, name: str, fact: Fact, matcher: Matcher, trace: Trace) -> Iterator[Finding]:
     if expectation.fact == "ends_within" and matcher.op == "exactly":
         matcher = Matcher(op="at_most", value=matcher.value)
     if not matches(fact, matcher):
         text = f"expected {name} {to_be(matcher, spans=fact.spans)}, but it was {say(fact.value, spans=fact.spans)}"
-        yield _unmet(expectation, text, _deciding(fact, matcher))
+        yield _unmet(expectation, text, _deciding(fact, matcher) or _end(trace))
 
 
 def _unmet(expectation: Expectation, text: str, events: Sequence[int]) -> Finding:
@@ -182,10 +182,26 @@ def _deciding(fact: Fact, matcher: Matcher) -> list[int]:
     """Point to the first event too many, to both ends of a span, or to the last event there was."""
     if fact.spans:
         return [event.n for event in fact.events]
-    most = matcher.value
-    if isinstance(most, int) and matcher.op in ("exactly", "at_most") and 0 <= most < len(fact.events):
+    most = _most(matcher)
+    # Of a sum, such as that of tokens, no one event is too many.
+    if most is not None and fact.value == len(fact.events) > most:
         return [fact.events[most].n]
     return [event.n for event in fact.events[-1:]]
+
+
+def _most(matcher: Matcher) -> int | None:
+    """Return the largest count that a matcher allows, if it says one."""
+    value = matcher.value
+    if matcher.op == "between" and isinstance(value, list | tuple):
+        value = value[-1]
+    elif matcher.op not in ("exactly", "at_most"):
+        return None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _end(trace: Trace) -> list[int]:
+    """Of what never came, only the end of the run tells that it did not come any more."""
+    return [event.n for event in trace.events[-1:]]
 
 
 # -- the sentence ----------------------------------------------------------------------------------

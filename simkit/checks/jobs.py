@@ -184,8 +184,19 @@ def _give_up_cancels_job(scenario: Scenario, trace: Trace, parameter: object) ->
         if given_up is None or job.asks_after(given_up.n):
             given_up = over
         stopped = any(e.get("op") in ("cancel", "delete") for e in job.requests)
-        if given_up is not None and not stopped and job.state_at(given_up.n) not in _STOPPED:
+        if given_up is None or stopped or job.state_at(given_up.n) in _STOPPED:
+            continue
+        if _had_heard(scenario, job, given_up):
             yield _left_running(scenario, job, given_up)
+
+
+def _had_heard(scenario: Scenario, job: _Job, given_up: Event) -> bool:
+    """Say whether the id of a job was there before its client gave up: nobody can stop what has no name yet.
+
+    What arrives at the very instant of a cancellation may lie unread on the connection when the client closes it.
+    """
+    on_its_way_ns = max((link.latency_ns for link in scenario.network.values()), default=0)
+    return job.known is not None and given_up.at_ns - job.known.at_ns > on_its_way_ns + ROUNDING_NS
 
 
 def _left_running(scenario: Scenario, job: _Job, given_up: Event) -> Finding:

@@ -59,7 +59,9 @@ def _missing(expectation: Expectation, pattern: EventPattern, found: Sequence[Ev
     near = _nearest(pattern, last, trace)
     after = f", after {last.kind} at {at(last)}" if last else ""
     text = f"expected event {place} of {count} to be {described(pattern)}{after}, but {_instead(pattern, last, near)}"
-    events = sorted({event.n for event in (last, near) if event is not None})
+    # Where nothing came near it, only the end of the run tells that it did not come any more.
+    deciding = [event for event in (last, near) if event is not None] or trace.events[-1:]
+    events = sorted({event.n for event in deciding})
     return Finding(law="expect.events", text=text, events=tuple(events), place=pattern.place or expectation.place)
 
 

@@ -23,12 +23,18 @@ from simkit.model.verdict import Finding, NotApplicable
 # Seconds as RFC 9110 writes them, and with the decimals that some providers add. Anything else is a date.
 _SECONDS: Final = re.compile(r"\d{1,15}(\.\d{1,9})?")
 
+# Twice what a busy turn of a coding agent needs in the corpus; far below the iteration caps (40) seen to run away.
+_MOST: Final = 20
+
 _NO_REQUEST: Final = "the run made no completion request"
 
 
 # -- bounded_requests ------------------------------------------------------------------------------
 def _bounded_requests(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
     most = limit(parameter)
+    if faults := trace.of("fault"):
+        # An author's number is for the script as it stands; each fault of a plan costs a further attempt.
+        most = max(most, _MOST) + len(faults)
     groups = _groups(trace)
     if not any(requests for _, requests in groups):
         yield NotApplicable(law="bounded_requests", because=_NO_REQUEST)
@@ -57,9 +63,7 @@ BOUNDED_REQUESTS: Final = Law(
     says="One message of the user causes a bounded number of completion requests.",
     judge=_bounded_requests,
     parameter="count",
-    # Twice what a busy turn of a coding agent needs in the corpus; far below the iteration caps (40) seen to
-    # run away.
-    default=20,
+    default=_MOST,
 )
 
 
@@ -123,7 +127,8 @@ BACKOFF_RESPECTS_RETRY_AFTER: Final = Law(
 
 # -- no_repeated_request ---------------------------------------------------------------------------
 def _no_repeated_request(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
-    most = limit(parameter)
+    # What a fault of a plan kept an answer from is asked for once more.
+    most = limit(parameter) + len(trace.of("fault"))
     seen: dict[tuple[object, ...], list[Event]] = {}
     requests = trace.of("request")
     if not requests:

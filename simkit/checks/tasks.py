@@ -7,12 +7,12 @@ holds no such facts. Looking after teardown was refused: teardown cancels exactl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from simkit.checks.reading import at
+from simkit.checks.reading import at, tool_runs
 from simkit.contracts import Law
-from simkit.model.scenario import Scenario
+from simkit.model.scenario import Scenario, ToolSpec
 from simkit.model.trace import Event, Trace
 from simkit.model.verdict import Finding, NotApplicable
 
@@ -20,14 +20,16 @@ from simkit.model.verdict import Finding, NotApplicable
 _EVENTS_MAX: Final = 3
 
 
-def _told(trace: Trace, kind: str, law: str, sentence: Callable[[Event], str]) -> Iterator[Finding | NotApplicable]:
+def _told(
+    trace: Trace, events: Sequence[Event], law: str, sentence: Callable[[Event], str]
+) -> Iterator[Finding | NotApplicable]:
     """Give a finding for each different sentence: a leak of a thousand equal tasks is one fault."""
     if law == "no_orphans" and not _came_to_its_end(trace):
         # Whoever was cut off in the middle has children that were cut off too: that is no fault of theirs.
         yield NotApplicable(law=law, because="the subject did not come to its end, so nothing was left behind yet")
         return
     groups: dict[str, list[Event]] = {}
-    for event in trace.of(kind):
+    for event in events:
         groups.setdefault(sentence(event), []).append(event)
     for text, same in groups.items():
         many = f" ({len(same)} of them)" if len(same) > 1 else ""
@@ -42,7 +44,27 @@ def _came_to_its_end(trace: Trace) -> bool:
 
 # -- no_orphans ------------------------------------------------------------------------------------
 def _no_orphans(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
-    return _told(trace, "orphan", "no_orphans", _left_over)
+    deaf = _deaf_to_the_end(scenario, trace)
+    orphans = [orphan for orphan in trace.of("orphan") if not any(_runs(orphan, tool) for tool in deaf)]
+    return _told(trace, orphans, "no_orphans", _left_over)
+
+
+def _deaf_to_the_end(scenario: Scenario, trace: Trace) -> set[str]:
+    """Return the tools that no subject could have ended by then: only where a fault made the run end so soon."""
+    if not trace.of("fault"):
+        return set()
+    alive = {str(run.tool) for run in tool_runs(trace) if run.end is None}
+    return {name for name in alive if name in scenario.tools and _is_deaf(scenario.tools[name])}
+
+
+def _is_deaf(tool: ToolSpec) -> bool:
+    return tool.ignores_cancel or tool.blocks or tool.cancel_takes_ns > 0
+
+
+def _runs(orphan: Event, tool: str) -> bool:
+    """Say whether a leftover is what runs this tool: it is called after it, or waits for it."""
+    words = f"{orphan.get('name')} {orphan.get('waits')}".split()
+    return orphan.get("what") in ("task", "thread") and tool in words
 
 
 def _left_over(orphan: Event) -> str:
@@ -64,7 +86,7 @@ NO_ORPHANS: Final = Law(
 
 # -- no_lost_errors --------------------------------------------------------------------------------
 def _no_lost_errors(scenario: Scenario, trace: Trace, parameter: object) -> Iterator[Finding | NotApplicable]:
-    return _told(trace, "lost.error", "no_lost_errors", _lost)
+    return _told(trace, trace.of("lost.error"), "no_lost_errors", _lost)
 
 
 def _lost(error: Event) -> str:

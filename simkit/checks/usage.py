@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from simkit.checks.reading import Exchange, at, exchanges, is_whole, number
+from simkit.checks.reading import ROUNDING_NS, Exchange, at, exchanges, is_whole, number
 from simkit.contracts import Law
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import BackgroundReply, StreamReply, Usage
@@ -71,6 +71,9 @@ def _costs(scenario: Scenario, trace: Trace) -> Iterator[tuple[Exchange, Usage]]
     ends = [event.get("reason") for event in trace.of("run.end")]
     if ends != ["returned"]:
         raise _UnknownError("the subject did not come to its end, so it may have been about to count")
+    stops = [stop for stop in trace.of("user.cancels", "user.leaves") if stop.get("heard")]
+    on_its_way_ns = max((link.latency_ns for link in scenario.network.values()), default=0)
+    damaged = {event.get("request") for event in trace.of("frame") if event.get("is") == "garbled"}
     in_frames = {event.get("request") for event in trace.of("frame") if event.get("is") == "usage"}
     for exchange in exchanges(trace).values():
         if exchange.end is None or exchange.response is None or exchange.response.get("status") != 200:
@@ -80,7 +83,16 @@ def _costs(scenario: Scenario, trace: Trace) -> Iterator[tuple[Exchange, Usage]]
             continue
         if not is_whole(exchange.end):
             raise _UnknownError(f"the answer to request {exchange.number} broke off, and may have told a part")
+        if exchange.number in damaged:
+            raise _UnknownError(f"the answer to request {exchange.number} arrived damaged, and may not have been read")
+        if any(_may_have_stopped(stop, exchange.end, on_its_way_ns) for stop in stops):
+            raise _UnknownError(f"the user stopped the answer to request {exchange.number} while it arrived")
         yield exchange, _written(scenario, exchange)
+
+
+def _may_have_stopped(stop: Event, end: Event, on_its_way_ns: int) -> bool:
+    """Say whether the client may have closed an answer, whole as it was, before it had read it to its end."""
+    return -ROUNDING_NS <= stop.at_ns - end.at_ns <= on_its_way_ns + ROUNDING_NS
 
 
 def _written(scenario: Scenario, exchange: Exchange) -> Usage:

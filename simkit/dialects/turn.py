@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -222,8 +223,13 @@ class _Hearing(NamedTuple):
     def call(self) -> CallHeard:
         index = self.opening["index"]
         assert index is None or isinstance(index, int), self.opening
-        name = "".join([str(self.opening["tool"]), *self.names])
+        name = reduce(_joined, self.names, str(self.opening["tool"]))
         return CallHeard(str(self.opening["call"]), name, index, "".join(self.args))
+
+
+def _joined(name: str, piece: str) -> str:
+    """Return the name with a further piece of it; one that is sent again from its beginning is none."""
+    return piece if piece.startswith(name) else name + piece
 
 
 def _resolve(steps: Sequence[Step], number: int) -> list[Move]:

@@ -13,6 +13,7 @@ machine could not produce, so a failure under any plan is a failure that users c
   deadlines whatever is chosen: a late poll takes them out of the heap in that order, after the bytes that it finds.
 - ``thread``: a waiting thread that was woken goes on when the scheduler lets it, in any order with others.
 - ``suspend``: a tool that awaits once more inside before it returns is a tool that somebody wrote.
+- ``shift``: a user acts somewhat later or earlier than the script says, within what its author allows, in their order.
 - ``order``: the exception. asyncio promises the order of callbacks in one round, so this kind is only asked where
   ``order="any"`` wants the stronger adversary, and the plan says so.
 
@@ -31,19 +32,28 @@ if TYPE_CHECKING:
     from simkit.contracts import Chooser
     from simkit.kernel.world import World
 
+# A choice as it was made: its kind, among how many, and which.
+Made = tuple[str, int, int]
+
 
 class Choices:
     """The choices of one run: those that the plan names, and the strategy's for all others."""
 
-    __slots__ = ("_chooser", "_count", "_left", "_taken", "_world", "open")
+    __slots__ = ("_chooser", "_count", "_left", "_lenient", "_made", "_taken", "_world", "open")
 
-    def __init__(self, world: World, chooser: Chooser, *, asked: bool) -> None:
+    def __init__(
+        self, world: World, chooser: Chooser, *, asked: bool, lenient: bool, made: list[Made] | None = None
+    ) -> None:
         # Weak, as in ``Threads``.
         self._world = weakref.ref(world)
         self._chooser = chooser
+        # A deviation that does not fit is left out: for shrinking, which tries plans that may not fit.
+        self._lenient = lenient
         self._left = {d.number: d for d in world.plan.deviations}
         self._count = 0
-        self._taken: list[Deviation] = []
+        self._made = made
+        # Plain tuples: a run of a search makes many, and is asked for them once.
+        self._taken: list[tuple[int, str, int]] = []
         # Whether anybody needs to ask: nobody where every answer is 0, and nobody once the run is over.
         self.open = asked
 
@@ -57,25 +67,28 @@ class Choices:
         world = self._world()
         assert world is not None, "a world that is gone makes no choices"
         number = self._count
-        self._count += 1
+        self._count = number + 1
         planned = self._left.pop(number, None) if self._left else None
-        pick = self._chooser.choose(kind, count) if planned is None else planned.pick
+        if planned is not None and self._lenient and (planned.kind != kind or planned.pick >= count):
+            planned = None
+        pick = self._chooser.choose(kind, count, label) if planned is None else planned.pick
         if planned is not None and (planned.kind != kind or pick >= count):
             met = f"a choice of {kind} among {count} ({', '.join(label(i) for i in range(count))})"
             raise world.end("plan", f"the plan's {planned.text()} does not fit: choice {number} is {met}")
+        if self._made is not None:
+            self._made.append((kind, count, pick))
         if pick:
-            self._taken.append(Deviation(number=number, kind=kind, pick=pick))
-            picked = label(pick)
-            world.recorder.record("world", "choice", number=number, choice=kind, picked=picked)
+            self._taken.append((number, kind, pick))
+            world.recorder.record_choice(number, kind, label(pick))
         return pick
 
     def close(self) -> str:
         """End the choosing, and say which deviations of the plan were never reached, if any."""
         self.open = False
-        left = ", ".join(d.text() for d in self._left.values())
+        left = "" if self._lenient else ", ".join(d.text() for d in self._left.values())
         return f"the plan's {left} was never reached: the run made {self._count} choices" if left else ""
 
     @property
     def taken(self) -> tuple[Deviation, ...]:
         """Every choice so far that was not 0."""
-        return tuple(self._taken)
+        return tuple(Deviation(number, kind, pick) for number, kind, pick in self._taken)

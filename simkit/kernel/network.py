@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from simkit.errors import NotSimulatedError
-from simkit.model.duration import NS_PER_S
+from simkit.model.duration import FOREVER, NS_PER_S
 
 if TYPE_CHECKING:
     from simkit.kernel.sockets import SimSocket
@@ -68,11 +68,48 @@ Admit = Callable[[int, str], "str | None"]
 
 
 @dataclass(slots=True)
+class Trouble:
+    """What is wrong with a link until an instant: it holds back what crosses it, or new connections fail (``how``)."""
+
+    until_ns: int = 0
+    how: str = ""
+    # Whether anybody has met it.
+    struck: bool = False
+
+
+@dataclass(slots=True)
 class Link:
     """The way to one host, the same in both directions: latency of one way, and bandwidth (None is unlimited)."""
 
     latency_ns: int = 0
     bytes_per_second: int | None = None
+    held: Trouble | None = None
+    down: Trouble | None = None
+
+    def arrival_ns(self, at_ns: int) -> int:
+        """Return when that comes out of the link which would do so at this instant."""
+        held = self.held
+        if held is None or at_ns >= held.until_ns:
+            return at_ns
+        held.struck = True
+        return held.until_ns
+
+    def failure(self, now_ns: int, stage: str) -> str | None:
+        """Say how an attempt to connect fails at this stage of it (``name`` or ``connect``), if the link is down."""
+        down = self.down
+        if down is None or now_ns >= down.until_ns or (down.how == "unknown_host") != (stage == "name"):
+            return None
+        down.struck = True
+        return down.how
+
+
+class Dial:
+    """An attempt to connect that is on its way: what carries it is a lane of its own."""
+
+    __slots__ = ("host",)
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
 
 
 class Host:
@@ -111,6 +148,7 @@ class Endpoint:
         "client_port",
         "closed",
         "connection",
+        "cut_off",
         "host",
         "peer",
         "port",
@@ -130,6 +168,8 @@ class Endpoint:
         self.client_port = 0
         # Closed both ways, or broken: what still arrives is answered with a reset.
         self.closed = False
+        # Broken by the link, and by none of the two.
+        self.cut_off = False
         self.peer: Endpoint
         self.receiver: Receiver
         self._outbox: deque[bytes] = deque()
@@ -205,9 +245,13 @@ class Endpoint:
             at_ns = self._free_at_ns + link.latency_ns
         else:
             at_ns = world.clock.now_ns + link.latency_ns
+        if link.held is not None:
+            at_ns = link.arrival_ns(at_ns)
         # A link that got faster in the meantime does not let later bytes overtake earlier ones.
         self._last_at_ns = at_ns = max(at_ns, self._last_at_ns)
-        world.call_at_ns(at_ns, arrive, lane=self, label=self._label)
+        # What is held for ever does not come.
+        if at_ns < FOREVER:
+            world.call_at_ns(at_ns, arrive, lane=self, label=self._label)
 
     # -- receiving -------------------------------------------------------------------------------------------------
     def consumed(self, count: int) -> None:
@@ -238,11 +282,20 @@ class Endpoint:
                 self.receiver.ended()
 
     def _arrive_reset(self) -> None:
+        was_closed, self.closed = self.closed, True
+        if not was_closed:
+            self._network.closed(self.peer, "reset")
+        self._lose(was_closed)
+
+    def break_off(self) -> None:
+        """The link has broken the connection: this side hears of it as of a reset by the other."""
+        was_closed, self.closed, self.cut_off = self.closed, True, True
+        self._lose(was_closed)
+
+    def _lose(self, was_closed: bool) -> None:
         self._outbox.clear()
         self._outbox_size = 0
-        if not self.closed:
-            self.closed = True
-            self._network.closed(self.peer, "reset")
+        if not was_closed:
             self.receiver.lost(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
 
@@ -252,12 +305,15 @@ class Network:
     def __init__(self, world: World) -> None:
         # Weak, as in ``Threads``. Calling it gives the world, or None when that is gone.
         self.world_or_none = weakref.ref(world)
-        self._hosts: dict[str, Host] = {}
+        # By their names in small letters.
+        self.hosts: dict[str, Host] = {}
         self._by_address: dict[str, Host] = {}
-        self._loopback = Host("localhost", "127.0.0.1", "::1")
+        self.loopback = Host("localhost", "127.0.0.1", "::1")
         # What sockets of this world listen on: (address, port), or the path of a unix socket.
         self.listeners: dict[object, SimSocket] = {}
         self._open: dict[int, Endpoint] = {}
+        # The clients that can still be reached, also where the server has closed already.
+        self._clients: dict[int, Endpoint] = {}
         self._count = 0
         self._ports = _FIRST_PORT
         # Those to whom an end is on its way.
@@ -283,30 +339,32 @@ class Network:
     # -- names -----------------------------------------------------------------------------------------------------
     def declare(self, name: str, *, ipv6: bool = False) -> Host:
         """Return the host called ``name``, making it known to the network."""
-        key = name.lower().rstrip(".")
-        host = self._hosts.get(key)
+        key = host_key(name)
+        host = self.hosts.get(key)
         if host is None:
-            number = len(self._hosts)
+            number = len(self.hosts)
             address = str(ipaddress.IPv6Address(_FIRST_IPV6 + number)) if ipv6 else None
             host = Host(name, str(ipaddress.IPv4Address(_FIRST_IPV4 + number)), address)
-            self._hosts[key] = self._by_address[host.ipv4] = host
+            self.hosts[key] = self._by_address[host.ipv4] = host
             if host.ipv6:
                 self._by_address[host.ipv6] = host
         return host
 
     def adopt(self, other: Network) -> None:
         """Take over the declared hosts of a former run's network."""
-        self._hosts, self._by_address = other._hosts, other._by_address
-        self._loopback.link = other._loopback.link
+        self.hosts, self._by_address = other.hosts, other._by_address
+        self.loopback.link = other.loopback.link
+        for host in (self.loopback, *self.hosts.values()):
+            host.link.held = host.link.down = None
 
     def find(self, name: str, port: int) -> Host:
         """Return a declared host by name or address. Ends the run when there is none: no packet leaves the process."""
         if name in LOOPBACK_NAMES:
-            return self._loopback
-        host = self._hosts.get(name.lower().rstrip(".")) or self._by_address.get(name)
+            return self.loopback
+        host = self.hosts.get(host_key(name)) or self._by_address.get(name)
         if host is not None:
             return host
-        known = ", ".join(h.name for h in self._hosts.values()) or "none"
+        known = ", ".join(h.name for h in self.hosts.values()) or "none"
         raise self.world.end(
             "undeclared_host",
             f"the agent dialled {name}:{port}, which this world does not have (it has: {known}) - declare it under "
@@ -348,7 +406,8 @@ class Network:
 
     def _resolve(self, name: str, port: int) -> list[tuple[int, str]]:
         host = self.find(name, port)
-        if host.admit is not None and host.admit(port, "name") is not None:
+        now_ns = self.world.clock.now_ns
+        if host.link.failure(now_ns, "name") or (host.admit is not None and host.admit(port, "name") is not None):
             self.world.recorder.record("network", "connection.refused", host=name, port=port, how="unknown_host")
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         ipv6 = [(int(socket.AF_INET6), host.ipv6)] if host.ipv6 else []
@@ -359,11 +418,7 @@ class Network:
         """Open a connection; ``done`` hears of the client's endpoint, or of the error, after a round trip."""
         host = self.find(address, port)
         listener = self._listener(host, address, port)
-        how = None
-        if host.accept is not None:
-            how = host.admit(port, "connect") if host.admit else None
-        elif listener is None or listener.backlog_full:
-            how = "refused" if listener is None else "timeout"
+        how = host.link.failure(self.world.clock.now_ns, "connect") or _refusal(host, port, listener)
         if how is not None:
             self.world.recorder.record("network", "connection.refused", host=host.name, port=port, how=how)
             if how != "timeout":
@@ -372,7 +427,7 @@ class Network:
         self._round_trip(host, lambda: done(self._pair(host, port, listener)))
 
     def _listener(self, host: Host, address: str, port: int) -> SimSocket | None:
-        if host is not self._loopback:
+        if host is not self.loopback:
             return None
         for name in (address, "0.0.0.0", "::"):
             if (name, port) in self.listeners:
@@ -380,13 +435,17 @@ class Network:
         return None
 
     def _round_trip(self, host: Host, action: Callable[[], object]) -> None:
-        self.world.call_later_ns(2 * host.link.latency_ns, action, label=f"the connection to {host.name}")
+        link, world = host.link, self.world
+        there_ns = link.arrival_ns(world.clock.now_ns + link.latency_ns)
+        back_ns = link.arrival_ns(there_ns + link.latency_ns)
+        if back_ns < FOREVER:
+            world.call_at_ns(back_ns, action, lane=Dial(host), label=f"the connection to {host.name}")
 
     def _pair(self, host: Host, port: int, listener: SimSocket | None) -> Endpoint | OSError:
         if listener is not None and listener.fileno() < 0:
             return _failure("refused")
         client, server = self.pair(host, port)
-        self._open[client.connection] = client
+        self._open[client.connection] = self._clients[client.connection] = client
         self.world.recorder.record(
             "network", "connection.open", connection=client.connection, host=host.name, port=port
         )
@@ -400,8 +459,8 @@ class Network:
     def pair(self, host: Host | None = None, port: int = 0) -> tuple[Endpoint, Endpoint]:
         """Return two connected endpoints."""
         self._count += 1
-        client = Endpoint(self, self._count, "client", host or self._loopback, port)
-        server = Endpoint(self, self._count, "server", host or self._loopback, port)
+        client = Endpoint(self, self._count, "client", host or self.loopback, port)
+        server = Endpoint(self, self._count, "server", host or self.loopback, port)
         client.peer, server.peer = server, client
         client.client_port = server.client_port = self.new_port()
         return client, server
@@ -421,19 +480,45 @@ class Network:
             )
 
     def _datagram_owner(self, host: Host, address: str, port: int) -> SimSocket | None:
-        if host is not self._loopback:
+        if host is not self.loopback:
             return None
         names = ("127.0.0.1" if address == "localhost" else address, "0.0.0.0", "::")
         keys = [(int(socket.SOCK_DGRAM), name, port) for name in names]
         return next((self.bound[key] for key in keys if key in self.bound), None)
 
-    def closed(self, endpoint: Endpoint, how: str) -> None:
+    def closed(self, endpoint: Endpoint, how: str, by: str | None = None) -> None:
         """Note who closed a connection first, and how."""
         world = self.world_or_none()
+        if endpoint.side == "client" or endpoint.peer.closed:
+            self._clients.pop(endpoint.connection, None)
         if self._open.pop(endpoint.connection, None) is not None and world is not None:
-            world.recorder.record(
-                "network", "connection.close", connection=endpoint.connection, by=endpoint.side, how=how
-            )
+            by = by or endpoint.side
+            world.recorder.record("network", "connection.close", connection=endpoint.connection, by=by, how=how)
+
+    # -- what links do -----------------------------------------------------------------------------------------------
+    def clients_over(self, link: Link) -> list[Endpoint]:
+        """Return the clients' endpoints of all connections over a link."""
+        return [client for client in self._clients.values() if client.host.link is link]
+
+    def break_off(self, clients: list[Endpoint]) -> None:
+        """Break these connections, at both ends at once."""
+        for client in clients:
+            self.closed(client, "reset", by="link")
+            client.break_off()
+            client.peer.break_off()
+
+    def hold(self, link: Link, trouble: Trouble) -> None:
+        """Hold back what crosses a link, and what is on it by now, until the trouble is over."""
+        if link.held is not None and link.held.until_ns >= trouble.until_ns:
+            # Nothing crosses the link for longer than this.
+            trouble.struck = trouble.struck or bool(self.clients_over(link))
+            return
+        link.held = trouble
+
+        def crosses(lane: object) -> bool:
+            return isinstance(lane, (Endpoint, Dial)) and lane.host.link is link
+
+        trouble.struck = self.world.postpone(crosses, trouble.until_ns)
 
     def deliver_ends(self) -> None:
         """Tell servers of the clients that are gone: what was closed at the last instant is closed."""
@@ -460,6 +545,20 @@ class Network:
         """Return an ephemeral port that nobody has."""
         self._ports += 1
         return self._ports
+
+
+def _refusal(host: Host, port: int, listener: SimSocket | None) -> str | None:
+    """Say how an attempt to connect fails at the host itself, if it does."""
+    if host.accept is not None:
+        return host.admit(port, "connect") if host.admit else None
+    if listener is None:
+        return "refused"
+    return "timeout" if listener.backlog_full else None
+
+
+def host_key(name: str) -> str:
+    """Return what all ways to write a host's name have in common."""
+    return name.lower().rstrip(".")
 
 
 _PROTOS: Final = {int(socket.SOCK_STREAM): socket.IPPROTO_TCP, int(socket.SOCK_DGRAM): socket.IPPROTO_UDP}

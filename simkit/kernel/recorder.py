@@ -35,6 +35,12 @@ class Recorder:
             event = Event(len(self._events), self._clock.now_ns, actor, kind, told)
             self._events.append(event)
 
+    def record_choice(self, number: int, kind: str, picked: str) -> None:
+        """Write that a choice did not go the default way: of all events the most frequent one in a search."""
+        if not self._closed:
+            told = {"number": number, "choice": kind, "picked": _told(picked)}
+            self._events.append(Event(len(self._events), self._clock.now_ns, "world", "choice", told))
+
     def close(self) -> None:
         """End the trace: what happens from here on is teardown."""
         self._closed = True

@@ -16,18 +16,18 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from types import MethodType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from simkit.kernel.aliases import Aliases
-from simkit.kernel.clock import Clock
 from simkit.kernel.imports import Imports
 from simkit.kernel.patches import Patches
 from simkit.kernel.threads import running_world
 from simkit.model.duration import NS_PER_S
 
-# What the wall clock shows when a run starts, unless the scenario says otherwise (DESIGN section 7).
-STARTS: Final = datetime.datetime(2026, 1, 1)
-EPOCH_S: Final = int(STARTS.replace(tzinfo=datetime.UTC).timestamp())
+if TYPE_CHECKING:
+    from simkit.kernel.world import World
+
+_EPOCH: Final = datetime.datetime(1970, 1, 1)
 
 
 class WallClock:
@@ -121,17 +121,17 @@ def _fakes(api: Any) -> dict[object, object]:
 
 
 # What each clock reads in a world. As in stock asyncio, monotonic and perf_counter are the loop's clock.
-_READINGS: Final[dict[str, Callable[[Clock], float]]] = {
-    "time": lambda clock: EPOCH_S + clock.seconds,
-    "time_ns": lambda clock: EPOCH_S * NS_PER_S + clock.now_ns,
-    "monotonic": lambda clock: clock.seconds,
-    "monotonic_ns": lambda clock: clock.now_ns,
-    "perf_counter": lambda clock: clock.seconds,
-    "perf_counter_ns": lambda clock: clock.now_ns,
+_READINGS: Final[dict[str, Callable[[World], float]]] = {
+    "time": lambda world: world.starts_ns / NS_PER_S + world.clock.seconds,
+    "time_ns": lambda world: world.starts_ns + world.clock.now_ns,
+    "monotonic": lambda world: world.clock.seconds,
+    "monotonic_ns": lambda world: world.clock.now_ns,
+    "perf_counter": lambda world: world.clock.seconds,
+    "perf_counter_ns": lambda world: world.clock.now_ns,
 }
 
 
-def _clock(api: Any, name: str, reading: Callable[[Clock], float]) -> Callable[[], float]:
+def _clock(api: Any, name: str, reading: Callable[[World], float]) -> Callable[[], float]:
     """Return the clock called ``name``: the world's in a world, a user's freeze where it lies on top, else the real."""
     real, frozen, factories = getattr(api, f"real_{name}"), getattr(api, f"fake_{name}"), api.freeze_factories
 
@@ -143,7 +143,7 @@ def _clock(api: Any, name: str, reading: Callable[[Clock], float]) -> Callable[[
             return real()
         # Whoever waits by looking at the clock again and again would wait for ever if looking took no time.
         world.spin()
-        return reading(world.clock)
+        return reading(world)
 
     read.__name__ = read.__qualname__ = name
     # Bound already: as an attribute of a class it does not bind again, and neither does the built-in function.
@@ -154,7 +154,7 @@ def _now() -> datetime.datetime:
     """Return the time that ``datetime.now`` and the calendar show."""
     world = running_world()
     if world is not None:
-        return STARTS + datetime.timedelta(microseconds=world.clock.now_ns // 1000)
+        return _EPOCH + datetime.timedelta(microseconds=(world.starts_ns + world.clock.now_ns) // 1000)
     api = sys.modules["freezegun.api"]
     # Below ours may lie the freeze of a user, which goes on holding outside the world.
     below = [factory for factory in api.freeze_factories if factory is not _now]

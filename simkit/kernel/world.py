@@ -16,23 +16,24 @@ from collections.abc import Callable, Coroutine, Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
-from simkit.contracts import Strategy
+from simkit.contracts import Chooser, Strategy
 from simkit.errors import RunEndedError, UsageError
 from simkit.extensions import find
 from simkit.kernel.agenda import Entry, Slot, events_near, order_due, shift
-from simkit.kernel.choices import Choices
+from simkit.kernel.choices import Choices, Made
 from simkit.kernel.clock import Clock, to_ns
 from simkit.kernel.entropy import Entropy
 from simkit.kernel.machine import MACHINE
 from simkit.kernel.network import Network
 from simkit.kernel.recorder import Recorder
 from simkit.kernel.sites import subjects_line
+from simkit.kernel.strikes import Strikes
 from simkit.kernel.survivors import Survivors
 from simkit.kernel.threads import Threads, running_world
-from simkit.kernel.wallclock import EPOCH_S
 from simkit.kernel.watchdog import PATIENCE_S, WATCHDOG
-from simkit.model.duration import NS_PER_MS, NS_PER_S, format_duration, format_instant
+from simkit.model.duration import FOREVER, NS_PER_MS, NS_PER_S, format_duration, format_instant
 from simkit.model.plan import ORDERS, Plan
+from simkit.model.scenario import STARTS_NS
 from simkit.model.trace import Trace
 
 if TYPE_CHECKING:
@@ -57,8 +58,13 @@ class World:
 
     ``seed`` drives every stream of chance and ``strategy`` makes the choices; a plan overrides both. ``jitter`` is how
     many seconds an outside event may shift around a deadline, and ``order="any"`` lets ready callbacks run in orders
-    that asyncio does not produce; either counts for what a plan does not say. ``horizon_ns`` and ``steps_max`` bound
-    a run in virtual time and in steps.
+    that asyncio does not produce; either counts for what a plan does not say. ``starts_ns`` is what the wall clock
+    shows when a run begins, in nanoseconds since 1970. ``horizon_ns`` and ``steps_max`` bound a run in virtual time and
+    in steps.
+
+    For exploring: ``chooser`` makes the choices that a plan does not name, instead of choice 0; ``lenient`` leaves out
+    deviations and faults that do not fit; ``sites`` is a list that takes every site where a fault could have struck,
+    and ``made`` one that takes every choice.
     """
 
     def __init__(
@@ -69,8 +75,13 @@ class World:
         *,
         order: str = "timing",
         jitter: float = 0.0,
+        starts_ns: int = STARTS_NS,
         horizon_ns: int = HORIZON_NS,
         steps_max: int = STEPS_MAX,
+        chooser: Chooser | None = None,
+        lenient: bool = False,
+        sites: list[str] | None = None,
+        made: list[Made] | None = None,
     ) -> None:
         self.plan = plan if plan is not None else Plan(seed=seed)
         # A plan says all that there is to say: what it does not name goes the default way.
@@ -82,7 +93,12 @@ class World:
         # Beyond asyncio's own promises: any ready callback may go first.
         self.order_any = "any" in (order, self.plan.order)
         self.jitter_ns = self.plan.jitter_ns or to_ns(jitter)
-        self._asks = bool(self.plan.deviations) or (plan is None and strategy != "fifo")
+        self._asks = bool(self.plan.deviations) or (plan is None and strategy != "fifo") or chooser is not None
+        self._chooser = chooser
+        self._lenient = lenient
+        self._sites = sites
+        self._made = made
+        self.starts_ns: int = starts_ns
         self._horizon_start_ns = horizon_ns
         self._steps_max = steps_max
         # How long code may stay away from the world, in seconds of real time.
@@ -91,7 +107,7 @@ class World:
         self._reset()
 
     def _reset(self) -> None:
-        self.clock = Clock()
+        self.clock: Clock = Clock()
         self.recorder = Recorder(self.clock)
         self.threads = Threads(self)
         self.network = Network(self)
@@ -105,18 +121,15 @@ class World:
         self._end: RunEndedError | None = None
         self._used = False
         self.entropy = Entropy(self.plan.seed)
-        self.choices = Choices(self, self._strategy.begin(self.plan.seed), asked=self._asks)
+        chooser = self._chooser or self._strategy.begin(self.plan.seed)
+        self.choices = Choices(self, chooser, asked=self._asks, lenient=self._lenient, made=self._made)
+        self.strikes = Strikes(self.recorder, self.plan.strikes, seen=self._sites)
 
     # -- what people use -----------------------------------------------------------------------------------------
     @property
     def now(self) -> float:
         """Virtual seconds since the start of the run."""
         return self.clock.seconds
-
-    @property
-    def epoch_s(self) -> int:
-        """The wall clock's reading at the start of a run, in seconds since 1970."""
-        return EPOCH_S
 
     @property
     def running(self) -> bool:
@@ -221,6 +234,8 @@ class World:
     def _conclude(self, reason: str, text: str, error: BaseException | None = None) -> None:
         """Record how the run ended. A plan that speaks of a choice which never came is not the plan of this run."""
         unreached = self.choices.close()
+        if (left := self.strikes.unreached()) and not self._lenient:
+            unreached = f"the plan's {', '.join(left)} never struck: its site was not reached"
         # What the plan did not fit is told already, and an interrupt comes from somebody outside.
         if unreached and reason != "plan" and (error is None or isinstance(error, (Exception, RunEndedError))):
             reason, text = "plan", f"{unreached} (the run ended: {reason}{text and f', {text}'})"
@@ -269,6 +284,21 @@ class World:
     ) -> Entry:
         """Let ``action`` happen after this many nanoseconds."""
         return self.call_at_ns(self.clock.now_ns + delay_ns, action, lane=lane, label=label)
+
+    def postpone(self, carries: Callable[[object], bool], to_ns: int) -> bool:
+        """Let what such lanes carry after this instant and before a later one come then, in order; say if any does.
+
+        What would come at the end of time does not come at all.
+        """
+        late = [s for s in self._agenda if self.clock.now_ns < s[0] < to_ns and s[2].action and carries(s[2].lane)]
+        if late and to_ns < FOREVER:
+            kept = set(late)
+            self._agenda[:] = [(to_ns, s[1], s[2]) if s in kept else s for s in self._agenda]
+            heapify(self._agenda)
+        elif late:
+            for _, _, entry in late:
+                entry.cancel()
+        return bool(late)
 
     def next_sequence(self) -> int:
         """Return the next number of arming: it orders everything that is due at one instant."""
@@ -412,7 +442,9 @@ class World:
     def taken(self) -> Plan:
         """The plan that this run followed: replaying it gives the same run."""
         order = "any" if self.order_any else "timing"
-        return Plan(self.plan.seed, self.choices.taken, order, self.jitter_ns)
+        left = self.strikes.unreached()
+        strikes = tuple(strike for strike in self.plan.strikes if strike.text() not in left)
+        return Plan(self.plan.seed, self.choices.taken, order, self.jitter_ns, strikes)
 
     def end(self, reason: str, text: str) -> RunEndedError:
         """Note that the run is over and return the exception for it; the first reason stands."""

@@ -11,7 +11,7 @@ kept for such a stream only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +33,14 @@ class Run:
     streams: list[Exchange] = field(default_factory=list)
     # The provider itself had to end the run.
     broken_off: bool = False
+    # How many frames of each answer were played, over all its streams: the names of sites where faults strike.
+    _played: dict[str, int] = field(default_factory=dict)
+
+    def fault_before_frame(self, answer: str) -> str:
+        """Return the fault that the plan has before the next frame of an answer (``answer2``), or empty."""
+        number = self._played.get(answer, 0)
+        self._played[answer] = number + 1
+        return self.stage.fault_at(f"{answer}.frame{number}")
 
     def end(self, reason: str, text: str) -> BaseException:
         """End the run because the script cannot go on; return what is to be raised."""
@@ -59,6 +67,10 @@ class Exchange:
     _copied: Frame | None = None
     # How its stream ended.
     ended: str | None = None
+    # Gives the answer back to the script, which has it for the next request.
+    give_back: Callable[[], None] = lambda: None
+    # A fault of the plan struck the stream.
+    struck: bool = False
 
     def again(self) -> Exchange:
         """Return a further stream of the same answer."""
@@ -84,7 +96,10 @@ class Exchange:
         """A stream begins; ``before`` is what its client has of it already."""
         self._told = [{**frame.about, "times": frame.times} for frame in before]
         reply = self.answer.reply
-        if isinstance(reply, StreamReply | BackgroundReply) and any(isinstance(s, Raw | Garble) for s in reply.steps):
+        damaged = isinstance(reply, StreamReply | BackgroundReply) and any(
+            isinstance(step, Raw | Garble) for step in reply.steps
+        )
+        if damaged:
             self._bytes = bytearray(b"".join(frame.data * frame.times for frame in before))
         self.run.streams.append(self)
 
@@ -142,6 +157,9 @@ class Exchange:
         self.ended = how
         self._tell_copies()
         turn = self._turn()
+        if self.struck and turn.finish is None and not turn.done:
+            # Nobody has an answer, and the provider is well again.
+            self.give_back()
         self.run.stage.record(
             "provider",
             "stream.end",

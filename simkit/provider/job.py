@@ -224,6 +224,10 @@ class Job:
                     yield from player.hang_up(body, entry.strike)
                     return
                 assert entry.frame is not None, entry
+                fault = exchange.run.fault_before_frame(f"job{exchange.number}")
+                if fault and (yield from player.strike(body, fault, entry.frame.step)):
+                    del self._watchers[exchange]
+                    return
                 yield from player.show(body, entry.frame)
             if self._over:
                 break
@@ -240,5 +244,6 @@ class Job:
             return
         self.delivered = True
         shown = self.exchange.again()
-        shown.begin([entry.frame for entry in self._log if entry.frame is not None and entry.only is None])
+        shown.begin()
+        shown.deliver_whole(entry.frame for entry in self._log if entry.frame is not None and entry.only is None)
         shown.end("complete")

@@ -43,6 +43,7 @@ from simkit.model.timeline import (
 )
 from simkit.provider.conversation import Conversation, Play
 from simkit.provider.exchange import Exchange, Run
+from simkit.provider.faults import reply_for
 from simkit.provider.job import Job
 from simkit.provider.player import Player, response_headers, unplayable
 
@@ -59,6 +60,8 @@ class Jobs:
         self._dialects = [dialect for dialect in dialects if isinstance(dialect, JobDialect)]
         self._jobs: dict[str, Job] = {}
         self._kept: dict[str, Exchange] = {}
+        # How many requests about jobs came: the names of sites where faults strike.
+        self._asked = 0
 
     def keep(self, exchange: Exchange) -> None:
         """Remember an answer that is given at once; it can be asked for when it was given whole."""
@@ -101,6 +104,8 @@ class Jobs:
         """Answer a request about a job; say whether it is one."""
         for dialect in self._dialects:
             asked = dialect.job_request(request)
+            if asked is not None and self._struck(conversation, request, dialect, asked):
+                return True
             if isinstance(asked, Refusal):
                 inquiry = _Inquiry(self._run, conversation, request, dialect, JobRequest(op="other", id=""))
                 inquiry.refuse(asked)
@@ -109,6 +114,18 @@ class Jobs:
                 self._answer(_Inquiry(self._run, conversation, request, dialect, asked))
                 return True
         return False
+
+    def _struck(
+        self, conversation: Conversation, request: HttpRequest, dialect: JobDialect, asked: JobRequest | Refusal
+    ) -> bool:
+        """Let a fault of the plan strike a request about a job; say whether one did."""
+        self._asked += 1
+        reply = reply_for(self._run.stage.fault_at(f"poll{self._asked}"))
+        if reply is None or isinstance(asked, Refusal):
+            return False
+        job = self._jobs.get(asked.id)
+        _Inquiry(self._run, conversation, request, dialect, asked).fail(reply, job)
+        return True
 
     def _answer(self, inquiry: _Inquiry) -> None:
         asked = inquiry.asked
@@ -204,10 +221,10 @@ class _Inquiry:
         gone = {"id": self.asked.id, "object": "response", "deleted": True}
         self._send(200, _JSON, write_json(gone), whose)
 
-    def fail(self, instead: StatusReply | UnreachableReply, job: Job) -> None:
-        """Answer with a failure that the script puts in the place of this poll."""
+    def fail(self, instead: StatusReply | UnreachableReply, job: Job | None) -> None:
+        """Answer with a failure that the script or the plan puts in the place of what was asked for."""
         if isinstance(instead, StatusReply):
-            headers, body = self.dialect.error(instead, number=job.exchange.number)
+            headers, body = self.dialect.error(instead, number=_number(job) or 0)
             self._send(instead.status, headers, body, job)
             return
         self.record(None, job)

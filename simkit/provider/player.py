@@ -17,9 +17,9 @@ Decided here:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from email.utils import formatdate
-from typing import Final
+from typing import Final, cast, get_args
 
 from simkit.contracts import Frame
 from simkit.dialects.turn import MARK
@@ -43,6 +43,7 @@ from simkit.model.timeline import (
 from simkit.provider.body import Body, compress, cut, piece_size
 from simkit.provider.conversation import TURN, WOKEN, Conversation, Play
 from simkit.provider.exchange import Exchange
+from simkit.provider.faults import SLOW_NS, damaged_frame, error_frames
 from simkit.provider.stage import Stage, epoch_s
 
 # From here on a status says itself that there is no answer.
@@ -50,6 +51,7 @@ _ERRORS: Final = 400
 _JSON: Final = {"content-type": "application/json"}
 # They say how long the body is, which is what the script decides by other means.
 _FRAMING_HEADERS: Final = frozenset({"content-length", "transfer-encoding"})
+_HANG_UPS: Final = get_args(HangUp)
 KEEPALIVE: Final[Mapping[str, object]] = {**MARK, "is": "keepalive"}
 
 
@@ -78,7 +80,9 @@ class Player:
     def watch_client(self, before: Sequence[Frame] = ()) -> None:
         """From here on there is a stream, which ends when its client goes; ``before`` is what the client has of it."""
         self._exchange.begin(before)
-        self._conversation.on_client_gone = lambda: self._exchange.end("client_closed")
+        self._conversation.on_client_gone = lambda: self._exchange.end(
+            "reset" if self._conversation.line.cut_off else "client_closed"
+        )
 
     def _ended_where_unplayable(self, play: Play) -> Play:
         try:
@@ -132,12 +136,40 @@ class Player:
                     yield from self.hang_up(body, step.how)
                     return
             for frame in frames.of(index):
-                yield from self.show(body, frame)
+                fault = exchange.run.fault_before_frame(f"answer{exchange.number}")
+                if fault and (yield from self._struck(body, fault, frame, reply)):
+                    return
+                yield from self.show(body, damaged_frame(frame) if fault == "garble" else frame)
             if isinstance(step, Fault):
                 break
         if not _ends(reply.steps):
             yield from self.pass_time(body, FOREVER)
         yield from self.end_stream(body, "eof" if _faulty(reply.steps) else "complete")
+
+    def _struck(self, body: Body, fault: str, frame: Frame, reply: StreamReply) -> Generator[int, None, bool]:
+        """Play a fault of the plan before a frame; return whether that was the end of the stream."""
+        if fault == "garble":
+            # Whoever reads it raises, and asks again; that the rest arrives as well does not help them.
+            self._exchange.give_back()
+            return False
+        self._exchange.struck = True
+        if fault == "error":
+            for last in error_frames(self._exchange, reply, frame.step):
+                yield from self.show(body, last)
+            yield from self.end_stream(body, "eof")
+            return True
+        return (yield from self.strike(body, fault, frame.step))
+
+    def strike(self, body: Body, fault: str, step: int) -> Generator[int, None, bool]:
+        """Play a fault that needs nothing of the script; return whether that was the end of the stream."""
+        if fault in ("stall", "slow"):
+            ns = FOREVER if fault == "stall" else SLOW_NS
+            self._exchange.fall_silent(step, ns)
+            yield from self.pass_time(body, ns)
+        elif fault in _HANG_UPS:
+            yield from self.hang_up(body, cast(HangUp, fault))
+            return True
+        return False
 
     def _whole(self, reply: StreamReply) -> Play:
         """Play a timeline for a request that asked for no stream: silence, then one body."""

@@ -26,12 +26,15 @@ from simkit.model.scenario import Scenario
 from simkit.model.timeline import Answer, BackgroundReply
 from simkit.provider.conversation import Conversation
 from simkit.provider.exchange import Exchange, Run
+from simkit.provider.faults import LAST_RESORT, reply_for
 from simkit.provider.hosts import serve_host
 from simkit.provider.jobs import Jobs
 from simkit.provider.player import Player, response_headers
-from simkit.provider.script import Asked, Script
+from simkit.provider.script import Asked, Script, Taken
 from simkit.provider.stage import Line, Stage, epoch_s
 
+# The index of an answer that stands in no script.
+STRUCK: Final = -1
 _NOT_FOUND: Final = b'{"error":{"message":"Invalid URL","type":"invalid_request_error","param":null,"code":null}}'
 _JSON: Final = {"content-type": "application/json"}
 
@@ -136,10 +139,8 @@ class Provider:
         self._answer(conversation, dialect, asked)
 
     def _answer(self, conversation: Conversation, dialect: Dialect, asked: Asked) -> None:
-        try:
-            taken = self._script.take(asked)
-        except RunEndedError as error:
-            raise self._run.end(error.reason, error.text) from None
+        fault = reply_for(self._run.stage.fault_at(f"answer{asked.number}"))
+        taken = self._taken(asked) if fault is None else Taken(STRUCK, Answer(reply=fault))
         exchange = Exchange(
             run=self._run,
             number=asked.number,
@@ -148,12 +149,22 @@ class Provider:
             index=taken.index,
             answer=taken.answer,
             created=epoch_s(self._run.stage),
+            give_back=partial(self._script.give_back, taken.index),
         )
         if isinstance(taken.answer.reply, BackgroundReply):
             self._jobs.begin(conversation, exchange)
         else:
             self._jobs.keep(exchange)
             Player(conversation, exchange).start()
+
+    def _taken(self, asked: Asked) -> Taken:
+        try:
+            return self._script.take(asked)
+        except RunEndedError as error:
+            if self._run.stage.struck and error.reason in ("exhausted", "unmatched"):
+                # Without the fault nobody would have asked: the script says nothing about this request.
+                return Taken(STRUCK, LAST_RESORT)
+            raise self._run.end(error.reason, error.text) from None
 
     def _record_request(
         self, line: Line, request: HttpRequest, dialect: Dialect, read: CompletionRequest | Refusal
@@ -174,6 +185,12 @@ class Provider:
             body=understood.body if understood else _json_or_text(request.body),
             background=understood.background if understood else False,
         )
+
+
+def hosts_of(scenario: Scenario) -> set[str]:
+    """Return every host of a scenario, in small letters: the provider's own, and those that it declares."""
+    dialects = [cast(Dialect, find("dialects", name)) for name in names("dialects")]
+    return {*_own_hosts(dialects, scenario), *(name.lower() for name in scenario.hosts)}
 
 
 def _own_hosts(dialects: list[Dialect], scenario: Scenario) -> dict[str, str]:

@@ -98,6 +98,11 @@ class Script:
             raise RunEndedError("unmatched", self._unmatched_text(asked, facts))
         raise RunEndedError("exhausted", self._exhausted_text(asked))
 
+    def give_back(self, index: int) -> None:
+        """Let a further request have this answer, as if it had not been used; below 0 it is none of the script's."""
+        if index >= 0:
+            self._used[index] -= 1
+
     def unused(self) -> list[tuple[int, Answer, int | None]]:
         """Return the answers that could still have been used: index, answer, how often (None: without end).
 

@@ -12,8 +12,8 @@ cassettes know their hosts.
 
 A script that is used up, by mode: ``stay`` answers every further request with 500; ``once`` ends the server when the
 last answer is out and every background job's end was told to somebody; ``loop`` lets the next completion request find
-the script as new. A script with ``times: any`` is never used up. ``connection: unknown_host`` is refused at the
-start: no socket can play it.
+the script as new. A script with ``times: any`` is never used up. ``connection: unknown_host`` and ``network``
+are refused at the start: no socket can play them.
 
 It has no TLS and no authentication, which is why it listens on loopback unless it is told otherwise.
 """
@@ -36,6 +36,7 @@ from urllib.parse import urlsplit
 from simkit.contracts import Dialect, HttpRequest, JobDialect
 from simkit.errors import RunEndedError, UsageError
 from simkit.extensions import find, names
+from simkit.model.duration import NS_PER_S
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import UnreachableReply
 from simkit.model.trace import Event, Trace
@@ -51,8 +52,6 @@ Mode = Literal["stay", "once", "loop"]
 _HTTPS: Final = 443
 _BACKLOG: Final = 1024
 _LOCAL: Final = ".localhost"
-# The start of every simulated run that says nothing else: 2026-01-01, so that dates are the same as there.
-_EPOCH_S: Final = 1_767_225_600
 # Whoever asks for a job that is over is told so.
 _OVER: Final = FINAL | {"expired"}
 
@@ -62,7 +61,7 @@ class Manner:
     """How a script is served. ``speed`` 1 is real time, 10 ten times as fast, 0 waits for nothing.
 
     ``tell`` is called with everything that happens. ``events_max`` is how many events are kept (None: all), ``epoch_s``
-    the wall clock's reading at the start.
+    the wall clock's reading at the start (None: what the scenario says).
     """
 
     host: str = "127.0.0.1"
@@ -72,7 +71,7 @@ class Manner:
     bounds: Bounds = field(default_factory=Bounds)
     tell: Callable[[Told], object] | None = None
     events_max: int | None = None
-    epoch_s: int = _EPOCH_S
+    epoch_s: int | None = None
 
 
 class Server:
@@ -80,6 +79,7 @@ class Server:
 
     def __init__(self, scenario: Scenario, manner: Manner) -> None:
         _refuse_unknown_hosts(scenario)
+        _refuse_links(scenario)
         self._scenario = scenario
         self._manner = manner
         self._dialects = [cast(Dialect, find("dialects", name)) for name in names("dialects")]
@@ -158,7 +158,9 @@ class Server:
 
     # -- the script ------------------------------------------------------------------------------------------------
     def _new_round(self) -> _Round:
-        stage = SocketStage(self._tempo, self._journal, self._manner.epoch_s)
+        epoch_s = self._manner.epoch_s
+        starts_ns = self._scenario.starts_ns if epoch_s is None else epoch_s * NS_PER_S
+        stage = SocketStage(self._tempo, self._journal, starts_ns)
         return _Round(stage, Provider(stage, self._scenario))
 
     def _place(self, request: HttpRequest, seated: SocketStage | None) -> Place:
@@ -256,6 +258,16 @@ def _refuse_unknown_hosts(scenario: Scenario) -> None:
                 f"`connection: unknown_host` ({where}) cannot be served: whoever reaches this port has found it - "
                 "use refused, or run the scenario in a world"
             )
+
+
+def _refuse_links(scenario: Scenario) -> None:
+    """Refuse what belongs to a simulated network: over a real one, nobody decides when a byte arrives."""
+    for host, link in scenario.network.items():
+        where = f"line {link.place.line}" if link.place else host
+        raise UsageError(
+            f"`network:` ({where}) cannot be served: over real sockets the link to {host!r} is what it is - "
+            "take it out, or run the scenario in a world"
+        )
 
 
 # -- faces -----------------------------------------------------------------------------------------------------------

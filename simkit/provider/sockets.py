@@ -64,8 +64,8 @@ class Hosted(NamedTuple):
 class SocketStage:
     """Where one provider plays; ``hosts`` are those that it serves, by their names in small letters."""
 
-    def __init__(self, tempo: Tempo, journal: Journal, epoch_s: int) -> None:
-        self.epoch_s = epoch_s
+    def __init__(self, tempo: Tempo, journal: Journal, starts_ns: int) -> None:
+        self.starts_ns = starts_ns
         self.hosts: dict[str, Hosted] = {}
         self._tempo = tempo
         self._journal = journal
@@ -91,6 +91,15 @@ class SocketStage:
         """Remember that the script could not go on; the server does."""
         self.record("world", "run.end", reason=reason, text=text)
         return self._journal.end(reason, text)
+
+    @property
+    def struck(self) -> bool:
+        """A server follows its script and no plan."""
+        return False
+
+    def fault_at(self, site: str) -> str:
+        """A server has no faults but those of its script."""
+        return ""
 
     def serve(self, host: str, accept: Accept, admit: Admit) -> None:
         """Make a host known by its name."""
@@ -138,6 +147,11 @@ class SocketLine:
     def writable(self) -> bool:
         """Say whether the operating system takes more."""
         return self._door.writable
+
+    @property
+    def cut_off(self) -> bool:
+        """Nobody can tell: to a socket it looks as if the client had done it."""
+        return False
 
     def send(self, data: bytes) -> None:
         """Send it, or let the transport keep it until it can be sent."""

@@ -51,6 +51,11 @@ class Line(Protocol):
         """Say whether a sender may go on; once it is not, ``drained`` tells when it is again."""
         ...
 
+    @property
+    def cut_off(self) -> bool:
+        """Say whether the way between the two broke the connection, and not the client."""
+        ...
+
     def send(self, data: bytes) -> None:
         """Send bytes, in order; never refuses, also where it is not writable. Nothing happens for no bytes."""
         ...
@@ -113,8 +118,8 @@ class Stage(Protocol):
         ...
 
     @property
-    def epoch_s(self) -> int:
-        """The wall clock's reading at the start, in seconds since 1970."""
+    def starts_ns(self) -> int:
+        """The wall clock's reading at the start, in nanoseconds since 1970."""
         ...
 
     def call_later_ns(self, delay_ns: int, action: Callable[[], object], label: str) -> Timer:
@@ -129,6 +134,15 @@ class Stage(Protocol):
         """Note that the run is over; return what is to be raised for it."""
         ...
 
+    @property
+    def struck(self) -> bool:
+        """Say whether faults of a plan belong to this run, beside those of the script."""
+        ...
+
+    def fault_at(self, site: str) -> str:
+        """Return the kind of fault that the plan has for this site, such as ``answer2.frame3``; empty for none."""
+        ...
+
     def serve(self, host: str, accept: Accept, admit: Admit) -> None:
         """Make a host known, on every port."""
         ...
@@ -140,7 +154,7 @@ class Stage(Protocol):
 
 def epoch_s(stage: Stage) -> int:
     """Return the wall clock's reading at this instant, in seconds since 1970."""
-    return stage.epoch_s + stage.now_ns // NS_PER_S
+    return (stage.starts_ns + stage.now_ns) // NS_PER_S
 
 
 class WorldStage:
@@ -157,9 +171,9 @@ class WorldStage:
         return self._world.clock.now_ns
 
     @property
-    def epoch_s(self) -> int:
+    def starts_ns(self) -> int:
         """The simulated wall clock's reading at the start."""
-        return self._world.epoch_s
+        return self._world.starts_ns
 
     def call_later_ns(self, delay_ns: int, action: Callable[[], object], label: str) -> Timer:
         """Put an event on the agenda."""
@@ -172,6 +186,16 @@ class WorldStage:
     def end(self, reason: str, text: str) -> BaseException:
         """End the run; no SDK may swallow what is raised for it."""
         return self._world.end(reason, text)
+
+    @property
+    def struck(self) -> bool:
+        """Say whether the run's plan has faults."""
+        return self._world.strikes.some
+
+    def fault_at(self, site: str) -> str:
+        """Ask the run's plan."""
+        strikes = self._world.strikes
+        return strikes.at(site) if strikes.asked else ""
 
     def serve(self, host: str, accept: Accept, admit: Admit) -> None:
         """Declare a host of the simulated network."""
@@ -217,6 +241,11 @@ class WorldLine:
     def writable(self) -> bool:
         """Say whether the send buffer has room."""
         return self._endpoint.room > 0
+
+    @property
+    def cut_off(self) -> bool:
+        """Say whether a fault of the link broke the connection."""
+        return self._endpoint.cut_off
 
     def answered(self) -> None:
         """Nothing follows from it here: a conversation finds the next request by itself."""

@@ -1,6 +1,7 @@
 """The verdicts as one JSON document, for a program that decides what to do next.
 
-The idea: file, case, verdict and findings, and nothing that changes between equal runs. The constraint: the
+The idea: file, case, verdict and findings, and nothing that changes between equal runs. A case whose author skips it or
+expects it to fail has the verdict SKIPPED or XFAILED and a ``reason``. The constraint: the
 form is a promise of its own, so it is spelled out here key by key. Dumping the result value as it is was
 refused: then every change of a field would break somebody's pipeline.
 """
@@ -31,8 +32,9 @@ def _result(result: Result) -> dict[str, object]:
     return {
         "file": result.scenario.file,
         "case": result.scenario.case,
-        "verdict": result.verdict.name,
+        "verdict": result.outcome,
         "findings": [_finding(finding) for finding in result.findings],
+        **({"reason": redact(result.reason)} if result.reason else {}),
     }
 
 

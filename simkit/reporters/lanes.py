@@ -249,6 +249,14 @@ def _spin(event: Event) -> str:
     return f"turns in circles, {event.get('steps')} steps at one instant{_place(event)}"
 
 
+def _link_fault(event: Event) -> str:
+    ns, connections = event.get("ns"), event.get("connections")
+    span = f" for {format_duration(ns)}" if isinstance(ns, int) else ""
+    many = f" ({connections} connection{'' if connections == 1 else 's'})" if connections else ""
+    how = f" {event.get('how')}" if event.get("how") else ""
+    return f"the link to {event.get('host')}: {event.get('fault')}{how}{span}{many}"
+
+
 def _place(event: Event) -> str:
     return f", {event.get('where')}" if event.get("where") else ""
 
@@ -281,6 +289,7 @@ _OTHERS: Final[tuple[int, Callable[[Event], str]]] = (PROVIDER, _other)
 
 # Kind -> lane and words, for what is shown only when it decides; everything else is told as it is.
 _RARELY: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
+    "link.unused": (PROVIDER, lambda e: f"the link to {e.get('host')}: {e.get('fault')} struck nothing"),
     "connection.close": (PROVIDER, lambda e: f"connection closed by the {e.get('by')} ({e.get('how')})"),
     "silence": (PROVIDER, lambda e: f"{_tag(e)} falls silent"),
 }
@@ -300,6 +309,7 @@ _SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "stream.end": (PROVIDER, _stream_end),
     "job.request": (PROVIDER, _job_request),
     "job.state": (PROVIDER, lambda e: f"job {e.get('job')} is {str(e.get('state')).replace('_', ' ')}"),
+    "link.fault": (PROVIDER, _link_fault),
     "connection.refused": (PROVIDER, lambda e: f"connection {e.get('how')} ({e.get('host')})"),
     "tool.start": (TOOLS, lambda e: f"{e.get('tool')} starts"),
     "tool.end": (TOOLS, _tool_end),

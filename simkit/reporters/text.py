@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +23,7 @@ from simkit.model.duration import NS_PER_MS, format_instant
 from simkit.model.redact import redact
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import Place
-from simkit.model.verdict import Finding, Result, Verdict
+from simkit.model.verdict import Finding, Outcome, Result, Verdict
 from simkit.reporters.lanes import about, cut, printable, timeline
 
 WIDTH_MIN: Final = 60
@@ -35,7 +36,21 @@ _ROWS_MAX: Final = 40
 _TIMELINE_ROWS_MIN: Final = 12
 
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
-_VERDICT_COLOURS: Final = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.UNKNOWN: "yellow"}
+_OUTCOME_COLOURS: Final[Mapping[Outcome, str]] = {
+    "PASS": "green",
+    "FAIL": "red",
+    "UNKNOWN": "yellow",
+    "SKIPPED": "yellow",
+    "XFAILED": "yellow",
+}
+# In this order they are counted in the last line.
+_OUTCOME_WORDS: Final[Mapping[Outcome, str]] = {
+    "PASS": "passed",
+    "FAIL": "failed",
+    "UNKNOWN": "unknown",
+    "SKIPPED": "skipped",
+    "XFAILED": "xfailed",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +88,19 @@ class TextReporter:
     def render(self, results: Sequence[Result]) -> str:
         """Return a line for each case, then the failures, then the summary."""
         lines = [case_line(result, self.options) for result in results]
-        failures = [failure(r, self.options) for r in results if r.verdict is not Verdict.PASS]
+        failures = [failure(r, self.options) for r in results if r.is_bad]
         return "\n".join([*lines, "", *failures, summary(results, self.options)]) + "\n"
 
 
 def case_line(result: Result, options: ReportOptions = PLAIN) -> str:
-    """Return verdict, name, virtual time and wall time of one case, as one line."""
+    """Return outcome, name, virtual time and wall time of one case, as one line; and why, where its author says it."""
     times = f"{_virtual(result.trace.end_ns)} virtual  {result.wall_s:.2f}s wall"
     # A long name moves the times to the right and is never cut: people paste it.
     name = f"{printable(result.scenario.name):<{options.columns - len(times) - 10}}"
-    verdict = _painted(f"{result.verdict.name:<7}", _VERDICT_COLOURS[result.verdict], options)
-    return _encodable(f"{verdict} {name}  {_painted(times, 'dim', options)}", options)
+    outcome = _painted(f"{result.outcome:<7}", _OUTCOME_COLOURS[result.outcome], options)
+    reason = [printable(result.reason)] if result.reason else []
+    said = reason if result.is_skipped else [_painted(times, "dim", options), *reason]
+    return _encodable("  ".join([f"{outcome} {name}", *said]), options)
 
 
 def failure(result: Result, options: ReportOptions = PLAIN) -> str:
@@ -103,15 +120,14 @@ def summary(results: Sequence[Result], options: ReportOptions = PLAIN) -> str:
     """Return one line: how many cases, how they went, and how much time passed in both worlds."""
     if not results:
         return "no cases"
-    counts = {verdict: sum(r.verdict is verdict for r in results) for verdict in Verdict}
-    words = {Verdict.PASS: "passed", Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown"}
-    parts = ", ".join(f"{counts[v]} {words[v]}" for v in Verdict if counts[v])
+    counts = Counter(result.outcome for result in results)
+    parts = ", ".join(f"{counts[outcome]} {word}" for outcome, word in _OUTCOME_WORDS.items() if counts[outcome])
     cases = "1 case" if len(results) == 1 else f"{len(results)} cases"
     virtual = about(sum(r.trace.end_ns for r in results))
     wall = sum(r.wall_s for r in results)
-    worst = max(r.verdict for r in results)
+    worst = max((r for r in results if r.is_bad), key=lambda r: r.verdict, default=None)
     line = f"{cases}: {parts}; {virtual} of virtual time in {wall:.2f}s"
-    return _painted(line, _VERDICT_COLOURS[worst], options)
+    return _painted(line, _OUTCOME_COLOURS[worst.outcome if worst else "PASS"], options)
 
 
 # -- the pieces of a failure ----------------------------------------------------------------------------
@@ -119,7 +135,7 @@ def _title_and_findings(result: Result, options: ReportOptions) -> Iterator[str]
     scenario = result.scenario
     row = f"  [{scenario.row}]" if scenario.row else ""
     title = cut(f"____ {printable(scenario.title + row)} ", options.columns - 2)
-    yield _painted(f"{title:_<{options.columns}}", _VERDICT_COLOURS[result.verdict], options)
+    yield _painted(f"{title:_<{options.columns}}", _OUTCOME_COLOURS[result.outcome], options)
     shown = result.findings[: 1 if options.verbosity < 0 else _FINDINGS_MAX]
     told: set[tuple[str, Place | None]] = set()
     for finding in shown:
@@ -147,7 +163,7 @@ def _finding(finding: Finding, scenario: Scenario, options: ReportOptions) -> It
         return
     yield ""
     yield from _bounded(_wrapped(_sentence(finding.text), options), options)
-    yield from _wrapped(_law_in_words(finding.law), options)
+    yield from _wrapped(_law_in_words(finding.law, scenario.file), options)
     yield from _source(_places(finding, scenario), scenario, options)
 
 
@@ -162,12 +178,12 @@ def _role(finding: Finding, scenario: Scenario) -> str:
     return "always: " if any(use.law == finding.law for use in scenario.always) else ""
 
 
-def _law_in_words(name: str) -> str:
+def _law_in_words(name: str, file: str) -> str:
     """Return the law's own sentence; nothing for an expectation, whose text says it all."""
     if name.startswith("expect."):
         return ""
     try:
-        law = find("checks", name)
+        law = find("checks", name, near=file)
     except UsageError:
         # A result may be older than the installation that reports it.
         return ""

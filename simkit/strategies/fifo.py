@@ -7,6 +7,7 @@ shuffle as default was refused: about one in ten tests of the standard library a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 
@@ -19,7 +20,9 @@ class Fifo:
         """Return the chooser of one run: this one, since it has no state."""
         return self
 
-    def choose(self, kind: str, count: int) -> int:  # part of the contract, not needed here
+    def choose(
+        self, kind: str, count: int, label: Callable[[int], str]
+    ) -> int:  # part of the contract, not needed here
         """Return 0."""
         return 0
 

@@ -8,10 +8,10 @@ that has them is another file.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
 from typing import Final
 
-_MASK: Final = 2**64 - 1
+from simkit.strategies.draws import Draws
 
 
 class Uniform:
@@ -25,19 +25,18 @@ class Uniform:
 
 
 class _Draws:
-    """A stream of SplitMix64 (Steele, Lea, Flood 2014): the generator of ``random`` takes longer to seed than a run."""
+    """The choices of one run."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_draws",)
 
     def __init__(self, seed: int) -> None:
-        self._state = int.from_bytes(hashlib.blake2b(b"simkit:%d:uniform" % seed, digest_size=8).digest(), "big")
+        self._draws = Draws(seed, "uniform")
 
-    def choose(self, kind: str, count: int) -> int:  # part of the contract, not needed here
+    def choose(
+        self, kind: str, count: int, label: Callable[[int], str]
+    ) -> int:  # part of the contract, not needed here
         """Return any of the possibilities."""
-        self._state = state = (self._state + 0x9E3779B97F4A7C15) & _MASK
-        state = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
-        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & _MASK
-        return (state ^ (state >> 31)) % count
+        return self._draws.below(count)
 
 
 UNIFORM: Final = Uniform()

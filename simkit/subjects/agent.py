@@ -17,9 +17,10 @@ from typing import Final
 
 from simkit.agent.clients import DIALECTS, IN_BACKGROUND, ClientOptions, connect
 from simkit.agent.decisions import Limits
-from simkit.agent.facts import Observe
+from simkit.agent.facts import Observe, unobserved
 from simkit.agent.loop import Turn
 from simkit.agent.session import Session
+from simkit.agent.tools import FunctionTool, Tool
 from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import SubjectError, UsageError
 from simkit.model.duration import FOREVER, NS_PER_S
@@ -86,6 +87,11 @@ SETTINGS: Final[dict[str, Setting]] = {
     "dry_run": Setting(
         kind="flag", default=False, says="whether a parked call that the model cancels is left running, and it hears so"
     ),
+    "sub_agent": Setting(
+        kind="flag",
+        default=False,
+        says="whether the model has a tool ask_sub_agent, which a session of its own answers",
+    ),
     "max_continuations": Setting(kind="count", default=3, says="how often a turn may ask for the rest of a cut answer"),
     "max_requests": Setting(
         kind="count", default=20, says="how many requests a turn may make, the SDK's own retries not counted"
@@ -98,14 +104,28 @@ SETTINGS: Final[dict[str, Setting]] = {
 }
 
 
+# The tool that the setting ``sub_agent`` gives the model.
+SUB_AGENT: Final = "ask_sub_agent"
+SUB_AGENT_SAYS: Final = "Have another agent do a task, and read its answer."
+TASK_OF_SUB_AGENT: Final[Mapping[str, object]] = {
+    "type": "object",
+    "properties": {"task": {"type": "string"}},
+    "required": ["task"],
+}
+
+
 async def run(sim: Sim) -> None:
     """Answer every message of the user, one turn each, and close the session."""
-    blueprint = planted(_text(sim, "flaw"), blueprint_of(sim))
-    async with _session(blueprint, sim) as session:
+    async with session_of(sim) as session:
         turns = _Turns()
         sim.on_cancel(turns.cancel)
         async for text in sim.user:
             await turns.play(session.send(text))
+
+
+def session_of(sim: Sim) -> Session:
+    """Return a new session as the settings describe it, with the flaw that they name."""
+    return _session(planted(_text(sim, "flaw"), blueprint_of(sim)), sim)
 
 
 class _Turns:
@@ -192,13 +212,27 @@ AGENT: Final = Subject(name="agent", start=run, settings=SETTINGS, imports=impor
 
 
 def _session(blueprint: Blueprint, sim: Sim) -> Session:
+    tools: dict[str, Tool] = dict(sim.tools)
+    if sim.settings["sub_agent"]:
+        tools[SUB_AGENT] = _sub_agent(blueprint, sim)
     try:
-        return blueprint.session(sim.tools, observer(sim))
+        return blueprint.session(tools, observer(sim))
     except ImportError as error:
         raise SubjectError(
             f"subject 'agent' needs the SDK of its dialect ({error}), expected it to be installed - "
             "install the extra, such as pytest-simkit[openai]"
         ) from error
+
+
+def _sub_agent(blueprint: Blueprint, sim: Sim) -> FunctionTool:
+    """Return the tool behind which a session of its own answers: the same agent, which has no sub-agent again."""
+
+    async def ask(task: str) -> str:
+        # Its turns are no turns of the user's, so nobody is told of them; its requests and tools are seen anyway.
+        async with blueprint.session(sim.tools, unobserved) as session:
+            return (await session.send(task)).text
+
+    return FunctionTool(SUB_AGENT, SUB_AGENT_SAYS, TASK_OF_SUB_AGENT, ask)
 
 
 def observer(sim: Sim) -> Observe:

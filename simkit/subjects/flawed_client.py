@@ -13,7 +13,16 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from simkit.agent.clients import Client, NoResumeError, Request, UnavailableError, Watch
+from simkit.agent.clients import (
+    BrokenStreamError,
+    Client,
+    LostAnswerError,
+    NoResumeError,
+    ProviderError,
+    Request,
+    UnavailableError,
+    Watch,
+)
 from simkit.agent.history import ToolResult
 from simkit.agent.stream import Piece, Token
 
@@ -115,6 +124,19 @@ class LeaveReaderRunning(WrappedClient):
             queue.put_nowait(error)
 
 
+class LeakStreamErrors(WrappedClient):
+    """What the HTTP library raises within a stream is passed on as it is."""
+
+    async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
+        """Yield what comes, and raise what the loop knows nothing of."""
+        try:
+            async with aclosing(self.sound.stream(request, watch)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except BrokenStreamError as error:
+            raise (error.__cause__ or error) from None
+
+
 # -- answers that run on at the provider -----------------------------------------------------------------------------
 class ResumeFromStart(WrappedClient):
     """Takes a broken stream up without a cursor."""
@@ -129,6 +151,8 @@ class ResumeFromStart(WrappedClient):
 class AskAnewWhenWindowClosed(WrappedClient):
     """Sends the request once more when the stream of its answer cannot be resumed."""
 
+    gone: type[ProviderError] = NoResumeError
+
     async def stream(self, request: Request, watch: Watch) -> AsyncGenerator[Piece, None]:
         """Yield what comes of this answer, or else of a new one."""
         try:
@@ -136,11 +160,17 @@ class AskAnewWhenWindowClosed(WrappedClient):
                 async for piece in pieces:
                     yield piece
             return
-        except NoResumeError:
+        except self.gone:
             anew = replace(request, token=None)
         async with aclosing(self.sound.stream(anew, watch)) as pieces:
             async for piece in pieces:
                 yield piece
+
+
+class AskAnewWhenExpired(AskAnewWhenWindowClosed):
+    """Sends the request once more when nothing is known of its answer any more."""
+
+    gone = LostAnswerError
 
 
 class LeaveAnswerRunning(WrappedClient):

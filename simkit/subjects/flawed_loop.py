@@ -13,12 +13,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from simkit.agent import continuation
 from simkit.agent.clients import Request
 from simkit.agent.facts import Observe
 from simkit.agent.history import Call, History, ToolResult
 from simkit.agent.loop import Loop, Turn
 from simkit.agent.registry import Registry
-from simkit.agent.stream import Answer, Assembly, Piece, Running, Token, Usage, parse_arguments
+from simkit.agent.stream import (
+    Answer,
+    Assembly,
+    CallPart,
+    Finish,
+    Piece,
+    Refusal,
+    Running,
+    Text,
+    Token,
+    Usage,
+    parse_arguments,
+)
 from simkit.agent.tools import Round, Tool
 
 # How often an empty answer is asked for again: as often as the published agent did.
@@ -37,6 +50,16 @@ class StubFinishStop(Loop):
         return replace(super().stub(answer), finish="stop")
 
 
+class TrustWholeArguments(Loop):
+    """A call whose arguments are valid JSON runs, also from an answer that never ended."""
+
+    def stub(self, answer: Answer) -> Answer:
+        """Return the stub with every call that looks whole."""
+        whole = tuple(call for call in answer.calls if call.arguments)
+        stub = super().stub(answer)
+        return replace(stub, calls=whole, dropped=()) if whole else stub
+
+
 class RunPartialCalls(Loop):
     """Cut arguments are mended, and the calls run."""
 
@@ -49,9 +72,10 @@ class MendingAssembly(Assembly):
     """Closes open strings and objects instead of refusing them."""
 
     def answer(self) -> Answer:
-        """Return a cut answer as one that ended with tool calls."""
+        """Return an answer with cut arguments as one that ended well, whatever its finish reason says."""
         answer = super().answer()
-        if not self.calls or answer.finish not in (None, "length"):
+        cut = answer.finish in (None, "length") or any(call.fault for call in answer.calls)
+        if not answer.calls or not cut:
             return answer
         calls = tuple(Call(call.id or "", call.name, _mended(call.args)) for call in self.calls)
         return replace(answer, calls=calls, finish="tool_calls")
@@ -63,6 +87,121 @@ def _mended(text: str) -> dict[str, object]:
         if not isinstance(arguments, str):
             return dict(arguments)
     return {}
+
+
+class WordsAreProgress(Loop):
+    """Only what the user is shown moves the idle deadline."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that looks at words only."""
+        return AssemblyOfWords()
+
+
+class AssemblyOfWords(Assembly):
+    """Gathers thoughts and the pieces of calls in silence."""
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in; it was progress if it can be shown."""
+        return super().add(piece) and isinstance(piece, Text | Refusal)
+
+
+class DeadlineForWholeAnswer(Loop):
+    """The deadline is set with the request, and nothing moves it."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that tells of no progress."""
+        return AssemblyWithoutProgress()
+
+
+class AssemblyWithoutProgress(Assembly):
+    """Takes for a time limit what is a limit of silence."""
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in, and let the deadline stand."""
+        super().add(piece)
+        return False
+
+
+class SortCallsByIndex(Loop):
+    """Pieces of calls are sorted by their index."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that sorts."""
+        return AssemblyByIndex()
+
+
+class AssemblyByIndex(Assembly):
+    """Looks at no id and no name once an index is open, and takes a missing index for the first."""
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in; of a call, under its index."""
+        if not isinstance(piece, CallPart):
+            return super().add(piece)
+        piece = replace(piece, index=piece.index or 0)
+        if any(call.index == piece.index for call in self.calls):
+            piece = replace(piece, id=None, name="")
+        return super().add(piece)
+
+
+class DemandReasonAndMarker(Loop):
+    """An answer is whole where its wire has said so twice."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that waits for both words."""
+        return AssemblyOfBothEnds()
+
+
+class AssemblyOfBothEnds(Assembly):
+    """Counts ends: on wires that have a reason and a marker, each of them is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends = 0
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece in, and count it if it is an end."""
+        self.ends += isinstance(piece, Finish)
+        return super().add(piece)
+
+    def answer(self) -> Answer:
+        """Return the answer as a cut one, unless both have come."""
+        answer = super().answer()
+        return answer if self.ends > 1 else replace(answer, finish=None)
+
+
+class LimitDropsCalls(Loop):
+    """The calls of an answer that reached the output limit are lost."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that makes a stub of such an answer."""
+        return AssemblyWithinLimit()
+
+
+class AssemblyWithinLimit(Assembly):
+    """Takes no call from an answer that ended at the limit, whole or not."""
+
+    def answer(self) -> Answer:
+        """Return the answer, or its stub."""
+        answer = super().answer()
+        return continuation.stub(answer) if answer.finish == "length" and answer.calls else answer
+
+
+class RefuseEmptyArguments(Loop):
+    """Arguments without any text are no valid JSON."""
+
+    def assembly(self) -> Assembly:
+        """Return an assembly that wants an object in every call."""
+        return AssemblyOfObjects()
+
+
+class AssemblyOfObjects(Assembly):
+    """Reads the arguments of every call, also where there are none."""
+
+    def answer(self) -> Answer:
+        """Return the answer, with a fault in each call that came without arguments."""
+        answer, empty = super().answer(), "the arguments are not valid JSON: there are none"
+        pairs = zip(answer.calls, self.calls, strict=True)
+        return replace(answer, calls=tuple(c if came.args.strip() else replace(c, fault=empty) for c, came in pairs))
 
 
 class AskAgainWhenEmpty(Loop):
@@ -183,6 +322,24 @@ class HistoryOfGivenIds(History):
     def with_own_ids(self, calls: Iterable[Call]) -> tuple[Call, ...]:
         """Return the calls as they came."""
         return tuple(calls)
+
+
+class UniqueIdsPerAnswer(Loop):
+    """Ids are made unique within an answer, and nobody looks at the answers before it."""
+
+    async def play(self, text: str) -> Turn:
+        """Play the turn; the first one begins the history."""
+        if not self.history.items:
+            self.history = HistoryThatForgetsIds()
+        return await super().play(text)
+
+
+class HistoryThatForgetsIds(History):
+    """Compares the ids of one answer with each other only."""
+
+    def with_own_ids(self, calls: Iterable[Call]) -> tuple[Call, ...]:
+        """Return the calls as if they were the first of the session."""
+        return History().with_own_ids(calls)
 
 
 # -- a turn, and what outlives it ------------------------------------------------------------------------------------

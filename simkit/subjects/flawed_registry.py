@@ -60,6 +60,23 @@ class RegistryOfLatestSession(RegistryInContext):
         BOOKS.set(Ledger(limits.background_cap))
 
 
+class RegistryInScope(Registry):
+    """A cancel scope is around the session, from its beginning in one task to its end in whichever that is."""
+
+    def __init__(self, limits: Limits, observe: Observe, *, dry_run: bool = False) -> None:
+        from anyio import CancelScope  # lazy: it comes with the SDKs, and simkit does without
+
+        super().__init__(limits, observe, dry_run=dry_run)
+        self.scope = CancelScope()
+        self.scope.__enter__()
+
+    async def aclose(self, grace_s: float | None = None) -> tuple[Status, ...]:
+        """End the calls, and leave the scope."""
+        left = await super().aclose(grace_s)
+        self.scope.__exit__(None, None, None)
+        return left
+
+
 # -- the cap ---------------------------------------------------------------------------------------------------------
 class EvictWithoutWaiting(Registry):
     """Whoever is evicted has not ended yet when its place is taken."""

@@ -28,7 +28,7 @@ class ScenarioSim:
         self._record = world.recorder.record
         self._turns = 0
         self.settings = settings
-        self.user = ScenarioUser(world, scenario.user)
+        self.user = ScenarioUser(world, scenario.user, scenario.explore.shift_ns)
         self.tools: Mapping[str, SimTool] = {
             name: ScenarioTool(world, spec, self._next_run) for name, spec in scenario.tools.items()
         }

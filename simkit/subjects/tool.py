@@ -12,7 +12,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from simkit.kernel.loop import settle
 from simkit.model.duration import FOREVER
@@ -20,9 +20,27 @@ from simkit.model.duration import FOREVER
 if TYPE_CHECKING:
     from simkit.kernel.loop import SimEventLoop
     from simkit.kernel.world import World
-    from simkit.model.scenario import ToolSpec
+    from simkit.model.scenario import RaisedType, ToolSpec
 
 _ANY_OBJECT: Mapping[str, object] = MappingProxyType({"type": "object", "properties": {}, "additionalProperties": True})
+
+
+# What a tool raises that a plan lets fail.
+_FAULT: Final = "the tool failed (a fault of the plan)"
+
+_RAISED: Mapping[RaisedType, type[BaseException]] = MappingProxyType(
+    {
+        "RuntimeError": RuntimeError,
+        "TimeoutError": TimeoutError,
+        "CancelledError": asyncio.CancelledError,
+        "SystemExit": SystemExit,
+    }
+)
+
+
+def _raised(spec: ToolSpec) -> BaseException:
+    # Without a text also without an argument, as production raises a cancellation.
+    return _RAISED[spec.raises_as or "RuntimeError"](*(() if spec.raises is None else (spec.raises,)))
 
 
 class ScenarioTool:
@@ -40,7 +58,7 @@ class ScenarioTool:
     def __call__(self, **arguments: object) -> object:
         """Run in virtual time: a coroutine where a loop is running, and the result itself where none is.
 
-        Raises ``RuntimeError`` with the scenario's text where it says that the tool raises.
+        Raises the scenario's error where it says that the tool raises: a ``RuntimeError``, or the type that it names.
         """
         try:
             asyncio.get_running_loop()
@@ -53,7 +71,9 @@ class ScenarioTool:
             return self._run_blocking(arguments)
         run = self._begin(arguments)
         try:
+            await self._fail(run, "start")
             await self._work(f"run {run} of {self.name}")
+            await self._fail(run, "end")
         except asyncio.CancelledError:
             self._end(run, "cancelled", None)
             raise
@@ -61,8 +81,30 @@ class ScenarioTool:
 
     def _run_blocking(self, arguments: Mapping[str, object]) -> object:
         run = self._begin(arguments)
+        self._fail_blocking(run, "start")
         self._sleep(f"run {run} of {self.name}")
+        self._fail_blocking(run, "end")
         return self._conclude(run)
+
+    # -- faults of the plan ------------------------------------------------------------------------------------------
+    def _fault(self, run: int, when: str) -> str:
+        strikes = self._world.strikes
+        fault = strikes.at(f"tool{run}.{when}") if strikes.asked else ""
+        if fault == "tool_raises":
+            self._end(run, "error", _FAULT)
+            raise RuntimeError(_FAULT)
+        return fault
+
+    async def _fail(self, run: int, when: str) -> None:
+        if self._fault(run, when) == "tool_hangs":
+            await asyncio.get_running_loop().create_future()
+
+    def _fail_blocking(self, run: int, when: str) -> None:
+        if self._fault(run, when) == "tool_hangs":
+            threads = self._world.threads
+            me = threads.here()
+            assert me is not None, "a tool runs in a thread from outside the world"
+            threads.block(me, None, f"run {run} of {self.name}, which hangs")
 
     # -- what stands in the trace ------------------------------------------------------------------------------------
     def _begin(self, arguments: Mapping[str, object]) -> int:
@@ -74,9 +116,9 @@ class ScenarioTool:
         spec = self._spec
         if spec.side_effect is not None:
             self._record("tool", "tool.effect", run=run, tool=self.name, text=spec.side_effect)
-        if spec.raises is not None:
-            self._end(run, "error", spec.raises)
-            raise RuntimeError(spec.raises)
+        if spec.raises is not None or spec.raises_as is not None:
+            self._end(run, "error", spec.raises if spec.raises is not None else spec.raises_as)
+            raise _raised(spec)
         result = spec.returns if spec.fails is None else {"success": False, "error": spec.fails}
         self._end(run, "ok", result)
         # A copy: what the subject does to it must reach neither the trace nor the next run.

@@ -11,19 +11,25 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Final
 
 from simkit.kernel.loop import settle
+from simkit.model.duration import FOREVER, format_instant
 from simkit.model.scenario import UserAct, UserCancels, UserLeaves, UserNote, UserSays
 
 if TYPE_CHECKING:
     from simkit.kernel.world import World
 
 
+# In how many steps an act is moved as far as the scenario lets it, each way.
+_SHIFTS: Final = 10
+
+
 class ScenarioUser:
     """The user: acts at the scenario's instants whether or not the subject is listening."""
 
-    def __init__(self, world: World, acts: tuple[UserAct, ...]) -> None:
+    def __init__(self, world: World, acts: tuple[UserAct, ...], shift_ns: int = 0) -> None:
         self._world = world
         self._record = world.recorder.record
         # The conversation is not over before a user who leaves has left.
@@ -33,10 +39,24 @@ class ScenarioUser:
         self._wake: Callable[[], object] | None = None
         self._handlers: list[Callable[[], object]] = []
         self._main: asyncio.Task[object] | None = None
-        for act in acts:
+        self._acts = 0
+        world.strikes.cancels = self._struck
+        at_ns = 0
+        for act, later in zip_longest(acts, acts[1:]):
             label = f"the user's {_NOUNS[type(act)]}"
             # What one user does keeps its order.
-            world.call_at_ns(act.at_ns, lambda a=act: self._act(a), lane=self, label=label)  # type: ignore[misc]  # bound now
+            at_ns = self._instant(act.at_ns, at_ns, later.at_ns if later else FOREVER, shift_ns, label)
+            world.call_at_ns(at_ns, lambda a=act: self._act(a), lane=self, label=label)  # type: ignore[misc]  # bound now
+
+    def _instant(self, at_ns: int, first_ns: int, last_ns: int, shift_ns: int, label: str) -> int:
+        """Choose when the user acts: at the instant of the script, or somewhat later or earlier, between two others."""
+        moved = [at_ns + sign * shift_ns * step // _SHIFTS for step in range(1, _SHIFTS + 1) for sign in (1, -1)]
+        others = [other for other in dict.fromkeys(moved) if first_ns <= other <= last_ns and other != at_ns]
+        if not others:
+            return at_ns
+        instants = [at_ns, *others]
+        choose = self._world.choices.choose
+        return instants[choose("shift", len(instants), lambda i: f"{label} at {format_instant(instants[i])}")]
 
     def attend(self, task: asyncio.Task[object] | None) -> None:
         """Take the subject's own task, which is cancelled where the subject asked for nothing else."""
@@ -51,7 +71,22 @@ class ScenarioUser:
         else:
             self._handlers.append(lambda: loop.call_soon_threadsafe(handler))
 
+    def _struck(self) -> None:
+        """The plan has the user cancel at this instant, behind what happens now."""
+        if not self._gone:
+            self._world.call_later_ns(0, self._cancels, lane=self, label="the user's cancellation")
+
+    def _cancels(self, line: int | None = None) -> None:
+        self._record("user", "user.cancels", heard=self._cancellable, line=line)
+        self._cancel()
+
     def _act(self, act: UserAct) -> None:
+        self._acts += 1
+        self._do(act)
+        if self._world.strikes.asked:
+            self._world.strikes.at(f"user{self._acts}")
+
+    def _do(self, act: UserAct) -> None:
         line = act.place.line if act.place else None
         match act:
             case UserSays() | UserCancels() if self._gone:
@@ -64,8 +99,7 @@ class ScenarioUser:
             case UserNote(text=text):
                 self._record("user", "user.note", text=text, line=line)
             case UserCancels():
-                self._record("user", "user.cancels", heard=self._cancellable, line=line)
-                self._cancel()
+                self._cancels(line)
             case UserLeaves():
                 self._record("user", "user.leaves", heard=self._cancellable, line=line)
                 self._gone, self._to_come = True, 0

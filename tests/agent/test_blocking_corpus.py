@@ -21,7 +21,17 @@ from simkit.run import load, run_once
 
 FOLDER: Final = Path(__file__).parents[2] / "scenarios"
 # Whatever is about an agent, and not about a law or a face of simkit.
-THEMES: Final = ("agent_framework", "autogpt", "background", "basics", "hermes", "registry")
+THEMES: Final = (
+    "agent_framework",
+    "autogpt",
+    "background",
+    "basics",
+    "calls",
+    "errors",
+    "frames",
+    "hermes",
+    "registry",
+)
 PATHS: Final = [path for theme in THEMES for path in sorted((FOLDER / theme).glob("*.sim.yaml"))]
 CASES: Final = tuple(case for path in PATHS for case in load(path))
 
@@ -33,6 +43,7 @@ UNSTOPPABLE: Final = {
     "autogpt/end_of_session": LATE,
     "registry/dry_run_agrees_with_itself": LATE,
     "registry/ended_goes_before_running": LATE,
+    "registry/evicted_in_their_order": LATE | {"expect.events"},  # who has to go would first have to stop
     "registry/evicted_result_is_told": LATE,
     "registry/eviction_waits": frozenset({"expect.ends_within"}),  # the second runs in its turn until the first is over
     "registry/list_tells_what_runs": LATE,
@@ -40,7 +51,10 @@ UNSTOPPABLE: Final = {
     "registry/session_end_finds_every_call": LATE,
     "registry/session_end_waits": LATE,
     "registry/turn_torn_down": LATE,
+    "registry/wait_below_zero": frozenset({"no_orphans"}),
     "registry/wait_in_words": LATE,
+    "registry/waiter_hears_of_the_cancel": frozenset({"expect.events", "expect.last_message", "no_orphans"}),
+    "registry/waiter_hears_of_the_eviction": frozenset({"expect.events", "expect.last_message"}),
 }
 
 TOLD: Final = ("request", "job.request", "turn.start", "turn.end", "said", "tool.start", "tool.end", "tool.effect")

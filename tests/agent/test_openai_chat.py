@@ -11,7 +11,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from simkit.agent.clients import BrokenStreamError, ClientOptions, RefusedError, Request, connect
 from simkit.agent.decisions import Limits
 from simkit.agent.history import AssistantMessage, Call, ToolResult, UserMessage
-from simkit.agent.openai_chat import Marker, messages_of, pieces_of, pieces_of_completion
+from simkit.agent.openai_chat import messages_of, pieces_of, pieces_of_completion
+from simkit.agent.openai_sdk import Bytes
 from simkit.agent.session import Session
 from simkit.agent.stream import CallPart, Finish, Piece, Refusal, Text, Thought, Usage
 from tests.agent.scripted import Facts, outline, tool
@@ -118,10 +119,24 @@ def test_a_stream_that_ends_with_its_marker_alone_is_whole(end: list[Move]) -> N
     ],
 )
 def test_the_marker_is_a_line_of_its_own_wherever_it_is_cut(chunks: list[bytes], came: bool) -> None:
-    marker = Marker()
+    heard = Bytes()
     for chunk in chunks:
-        marker.hear(chunk)
-    assert marker.came == came
+        heard.hear(chunk)
+    assert heard.done == came
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
+def test_frames_without_data_are_left_out_wherever_they_are_cut(end: bytes, size: int) -> None:
+    frames = [b"data: {}", b": ping", b"data:", b"event: ping", b"data: ", b"event: x\ndata:1", b"data"]
+    sent, heard = b"".join(frame + end for frame in frames) + b"data: cut", Bytes()
+    passed = [heard.hear(sent[at : at + size]) for at in range(0, len(sent), size)]
+    assert b"".join([*passed, heard.rest()]) == b"data: {}" + end + b"event: x\ndata:1" + end + b"data: cut"
+
+
+def test_frames_without_data_break_no_answer() -> None:
+    hollow = [b"data:\n\n", b"event: ping\n\n", b": ping\n\n"]
+    assert talk([*hollow, *ANSWER[:1], *hollow, *ANSWER[1:]])[:2] == ("finished", "hello")
 
 
 def test_a_status_that_the_sdk_retries_is_no_business_of_the_loop() -> None:

@@ -140,6 +140,45 @@ def test_a_finding_points_to_the_expectation_and_the_first_event_too_many() -> N
     assert findings == [("expect.requests", place, (second,))]
 
 
+def deciding(fact: str, matcher: Matcher, tale: Story, key: str | None = None) -> list[str]:
+    """The events that a finding points to, each as its kind and how many of that kind came before it."""
+    trace = tale.trace
+    (finding,) = met(Expectation(fact=fact, matchers=(matcher,), key=key), trace)
+    events = [trace.events[n] for n in finding.events]
+    return [f"{event.kind} {trace.of(event.kind).index(event) + 1}" for event in events]
+
+
+@pytest.mark.parametrize(
+    ("matcher", "event"),
+    [
+        (exactly(1), "request 2"),
+        (Matcher(op="at_most", value=0), "request 1"),
+        (Matcher(op="between", value=(1, 2)), "request 3"),
+        (Matcher(op="at_least", value=5), "request 4"),
+        (Matcher(op="not", value=4), "request 4"),
+    ],
+)
+def test_of_a_count_the_first_too_many_decides_or_the_last_there_was(matcher: Matcher, event: str) -> None:
+    assert deciding("requests", matcher, story()) == [event]
+
+
+def test_the_request_that_brought_the_result_too_many_decides_also_where_it_brought_several() -> None:
+    assert [deciding("tool_results_sent", exactly(most), story()) for most in (0, 1)] == [["request 3"]] * 2
+
+
+def test_of_a_sum_of_tokens_the_last_count_decides() -> None:
+    assert deciding("usage", exactly(1), story(), key="input") == ["note 4"]
+
+
+@pytest.mark.parametrize("fact", [fact for fact in facts() if fact not in ("events", "ends_within")])
+@pytest.mark.parametrize("tale", [story(), Story().turn().at("9s").returns()], ids=["much", "nothing"])
+def test_a_finding_of_every_fact_points_at_what_decided_it(fact: str, tale: Story) -> None:
+    """What never came, the end of the run decides."""
+    key = {"usage": "input"}.get(fact)
+    events = deciding(fact, exactly("never this"), tale, key)
+    assert (len(events) > 0, tale.trace.of("said") != [] or events == ["run.end 1"]) == (True, True)
+
+
 def test_spans_are_compared_in_whole_microseconds() -> None:
     spans = [Fact(2 * NS_PER_S + error, (), spans=True) for error in (-400, 0, 400, 1000)]
 

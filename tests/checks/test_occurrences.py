@@ -74,7 +74,7 @@ def test_events_that_occur_in_order_are_as_expected(patterns: list[EventPattern]
             "after it",
             (5,),
         ),
-        ([pattern("orphan")], "expected event 1 of 1 to be orphan, but no orphan came", ()),
+        ([pattern("orphan")], "expected event 1 of 1 to be orphan, but no orphan came", (7,)),
         (
             [pattern("said", at=Matcher(op="at_most", value=5 * NS_PER_S))],
             "expected event 1 of 1 to be said whose instant is at most 5s, but the nearest was said at 9.000s, and "

@@ -177,6 +177,11 @@ def test_a_name_in_pieces_is_one_name_and_the_call_is_whole() -> None:
     assert heard(*steps).whole_calls() == [{"id": "a", "tool": "write_file", "args": {}}]
 
 
+def test_a_name_that_is_sent_again_is_heard_once() -> None:
+    steps = (Call(name="read", id="a"), Name(text="read"), Args(text="{}"), Name(text="read_file"), TOOL_CALLS)
+    assert [(c.tool, c.args) for c in heard(*steps).calls] == [("read_file", "{}")]
+
+
 def test_pieces_of_a_name_go_to_the_call_with_their_index() -> None:
     steps = (Call(name="f"), Call(name="g"), Name(text="1", index=0), Name(text="2", index=1))
     assert [c.tool for c in heard(*steps).calls] == ["f1", "g2"]

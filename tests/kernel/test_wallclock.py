@@ -20,12 +20,14 @@ import pytest
 from freezegun import api
 
 from simkit.kernel.machine import MACHINE
-from simkit.kernel.wallclock import EPOCH_S, STARTS
 from simkit.kernel.world import World
+from simkit.model.scenario import STARTS_NS
 from tests.kernel.wire import steps
 
 # 2026-01-01: nothing that runs for real is that near to it.
 NS = 1_000_000_000
+EPOCH_S = STARTS_NS // NS
+STARTS = datetime.datetime(2026, 1, 1)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -164,3 +166,19 @@ def test_a_users_freeze_around_a_run_is_there_again_after_it() -> None:
     # The user's own freezegun leaves this name behind; ours does not.
     vars(time).pop("clock", None)
     assert (inside, after, real_types()) == ((1.0, 2026), (2020, True), [True] * len(real_types()))
+
+
+@pytest.mark.parametrize(
+    ("starts_ns", "shown"),
+    [
+        (1_835_481_599_250_000_000, ["2028-02-29T23:59:59.250000", "2028-03-01T00:00:00.250000"]),
+        (-NS, ["1969-12-31T23:59:59", "1970-01-01T00:00:00"]),
+    ],
+)
+def test_a_world_starts_when_it_is_told_to_and_monotonic_clocks_start_at_zero(starts_ns: int, shown: list[str]) -> None:
+    def main() -> list[object]:
+        before, at = bound_datetime.now().isoformat(), [time.time_ns() - starts_ns, time.time() - starts_ns / NS]
+        time.sleep(1)
+        return [[before, datetime.datetime.now().isoformat()], at, time.time_ns() - starts_ns, time.monotonic()]
+
+    assert World(starts_ns=starts_ns).run(main) == [shown, [0, 0.0], NS, 1.0]

@@ -8,7 +8,8 @@ from simkit.checks.judge import judge
 from simkit.model.plan import Plan
 from simkit.model.scenario import Expectation, LawUse, Matcher, Scenario
 from simkit.model.timeline import Place
-from simkit.model.verdict import Result
+from simkit.model.trace import Trace
+from simkit.model.verdict import Judgement, Result
 from tests.checks.traces import FILE, STALLS, USER, Story
 
 SOURCE = """\
@@ -61,6 +62,18 @@ def unknown() -> Result:
     """A law that was given a parameter it cannot use."""
     use = LawUse(law="bounded_requests", value="many", place=Place(FILE, 12))
     return judged(Story().request(1, USER).answer(1).returns(), replace(SCENARIO, always=(use,), expect=()))
+
+
+def skipped() -> Result:
+    """A case that its author leaves out."""
+    scenario = replace(SCENARIO, row="", skip="waits for the store")
+    return Result(scenario=scenario, plan=Plan(), trace=Trace(), judgement=Judgement())
+
+
+def expected_failure() -> Result:
+    """The stub of a stalled stream, which its author knows of."""
+    one = failing()
+    return replace(one, scenario=replace(one.scenario, xfail="the stub is\nnot mended yet"))
 
 
 def long_run(turns: int = 200) -> Result:

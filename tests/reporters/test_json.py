@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from simkit.model.verdict import Finding, Judgement
 from simkit.reporters.json import JSON
-from tests.reporters.results import failing, passing
+from tests.reporters.results import expected_failure, failing, passing, skipped
 
 
 def test_the_document_holds_exactly_what_was_promised() -> None:
@@ -25,6 +25,15 @@ def test_the_document_holds_exactly_what_was_promised() -> None:
             },
         ]
     }
+
+
+def test_what_is_skipped_and_what_is_expected_to_fail_say_why() -> None:
+    results = json.loads(JSON.render([skipped(), expected_failure()]))["results"]
+
+    assert [(r["verdict"], r["reason"], [f["law"] for f in r["findings"]]) for r in results] == [
+        ("SKIPPED", "waits for the store", []),
+        ("XFAILED", "the stub is\nnot mended yet", ["partial_is_not_success", "expect.requests"]),
+    ]
 
 
 def test_no_results_are_an_empty_list() -> None:

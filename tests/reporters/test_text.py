@@ -9,9 +9,19 @@ import pytest
 
 from simkit.model.timeline import Place
 from simkit.model.verdict import Result
+from simkit.reporters.lanes import timeline
 from simkit.reporters.text import PLAIN, TEXT, ReportOptions, TextReporter, case_line, failure, summary
 from tests.checks.traces import USER, Story
-from tests.reporters.results import SCENARIO, failing, judged, long_run, passing, unknown
+from tests.reporters.results import (
+    SCENARIO,
+    expected_failure,
+    failing,
+    judged,
+    long_run,
+    passing,
+    skipped,
+    unknown,
+)
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -41,6 +51,18 @@ def test_the_report_reads_as_it_was_reviewed(name: str, options: ReportOptions) 
     report = TextReporter(options=options).render([passing(), failing(), unknown()])
 
     assert is_golden(name, report)
+
+
+def test_what_is_skipped_or_expected_to_fail_is_a_line_with_its_reason_and_is_counted() -> None:
+    lines = TEXT.render([passing(), skipped(), expected_failure()]).splitlines()
+
+    assert [re.sub(r"  +", "  ", line) for line in lines] == [
+        "PASS  stall.sim.yaml::run  0.000s virtual  0.25s wall",
+        "SKIPPED stall.sim.yaml::run  waits for the store",
+        "XFAILED stall.sim.yaml::quiet=20m  180.000s virtual  0.25s wall  the stub is\\nnot mended yet",
+        "",
+        "3 cases: 1 passed, 1 skipped, 1 xfailed; 180s of virtual time in 0.50s",
+    ]
 
 
 def test_a_failure_in_a_long_run_is_told_around_its_events() -> None:
@@ -187,3 +209,20 @@ def test_what_a_turn_has_counted_is_told_only_where_it_decides() -> None:
     decides = replace(result, judgement=replace(result.judgement, findings=(finding,)))
 
     assert ["usage input=3 output=1" in failure(one) for one in (result, decides)] == [False, True]
+
+
+def test_faults_of_a_link_stand_in_the_timeline_with_their_span_and_what_they_struck() -> None:
+    story = Story().event("user", "user.says", text="hi").at("3s")
+    for values in (
+        {"fault": "reset", "ns": None, "how": None, "connections": 1},
+        {"fault": "hold", "ns": 5_000_000_000, "how": None, "connections": 2},
+        {"fault": "connection", "ns": 90_000_000_000, "how": "refused", "connections": 0},
+    ):
+        story.event("network", "link.fault", host="api.test", line=9, **values)
+    rows = timeline(story.returns("deadlock").trace, [], width=120, rows_max=None)
+
+    assert [row.split("  ")[-1].strip() for row in rows if "the link" in row] == [
+        "the link to api.test: reset (1 connection)",
+        "the link to api.test: hold for 5s (2 connections)",
+        "the link to api.test: connection refused for 90s",
+    ]

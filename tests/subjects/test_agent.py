@@ -25,10 +25,12 @@ def cost(read: int, written: int) -> bytes:
 ANSWER: list[Move] = [delta(content="hello"), delta("stop"), DONE]
 
 
-def reports(*scripts: list[Move], texts: tuple[str, ...], tool: FakeTool | None = None) -> list[tuple[object, ...]]:
+def reports(
+    *scripts: list[Move], texts: tuple[str, ...], tool: FakeTool | None = None, **settings: object
+) -> list[tuple[object, ...]]:
     async def main() -> list[tuple[object, ...]]:
         async with provider(*scripts) as server:
-            sim = fake_sim(*texts, url=server.base_url, tool=tool)
+            sim = fake_sim(*texts, url=server.base_url, tool=tool, **settings)
             await run(sim)
             await server.idle.wait()
         return sim.reports[1:]
@@ -46,6 +48,17 @@ def test_each_message_of_the_user_is_a_turn_of_one_session() -> None:
         ("said", "hello"),
         ("note", "usage", {"input": 0, "output": 0}),
         ("turn_ended", "finished", "hello"),
+    ]
+
+
+def test_a_sub_agent_answers_in_a_session_of_its_own_of_which_the_user_hears_nothing() -> None:
+    ask: list[Move] = [part(0, '{"task": "tidy up"}', "ask_sub_agent", "a"), delta("tool_calls"), DONE]
+    tidied: list[Move] = [delta(content="tidied"), delta("stop"), DONE]
+    heard = reports(ask, tidied, ANSWER, texts=("one",), sub_agent=True)
+    assert [(r[0], r[1]) for r in heard if r[0] != "note"] == [
+        ("turn_started", "one"),
+        ("said", "hello"),
+        ("turn_ended", "finished"),
     ]
 
 

@@ -7,10 +7,17 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from simkit.agent.clients import BrokenStreamError, ClientOptions, NoResumeError, UnavailableError
+from simkit.agent.clients import (
+    BrokenStreamError,
+    ClientOptions,
+    LostAnswerError,
+    NoResumeError,
+    RefusedError,
+    UnavailableError,
+)
 from simkit.agent.decisions import Limits
 from simkit.agent.driver import AsyncioDriver
-from simkit.agent.history import Call, ToolResult
+from simkit.agent.history import AssistantMessage, Call, Opaque, ToolResult
 from simkit.agent.loop import Turn
 from simkit.agent.stream import CallPart, Finish, Running, Text, Usage
 from simkit.agent.tools import FunctionTool
@@ -127,6 +134,14 @@ def ask_anew_when_window_closed(flaw: str) -> object:
     return Played(flaw, BROKE_OFF, [NoResumeError("too old")], says("Hello")).tokens
 
 
+def reconnect_without_end(flaw: str) -> object:
+    return Played(flaw, *[[BrokenStreamError("reset")]] * 9, says("ok")).turn.outcome
+
+
+def ask_anew_when_expired(flaw: str) -> object:
+    return Played(flaw, BROKE_OFF, [LostAnswerError("unknown")], says("Hello")).turn.outcome
+
+
 def resume_from_start(flaw: str) -> object:
     return Played(flaw, BROKE_OFF, says("lo")).tokens
 
@@ -148,9 +163,69 @@ def results_by_arrival(flaw: str) -> object:
     return Played(flaw, calls(("slow", "{}"), ("read", "{}")), says("ok")).last_results
 
 
+def ran_of(*parts: Move) -> Callable[[str], object]:
+    """What runs of the calls that these pieces make."""
+    return lambda flaw: Played(flaw, [*parts, Finish("tool_calls")], says("ok"), says("ok")).ran
+
+
+ORPHAN = ran_of(CallPart(index=0, id="a", name="read"), CallPart(index=3, args='{"x":'))
+IN_TURNS = ran_of(
+    CallPart(index=0, id="a", name="read", args="{"),
+    CallPart(index=1, id="b", name="write", args="{"),
+    CallPart(index=0, args="}"),
+    CallPart(index=1, args="}"),
+)
+NAMED_TWICE = ran_of(CallPart(index=0, id="a", name="read"), CallPart(index=0, name="read", args="{}"))
+NAMED_IN_PIECES = ran_of(CallPart(index=0, id="a", name="re"), CallPart(index=0, name="ad", args="{}"))
+MENTIONED_TWICE = ran_of(*[CallPart(index=0, id="a", name="read", args="{}")] * 2)
+ALIKE = ran_of(*[CallPart(index=n, id=f"c{n}", name="read", args="{}") for n in range(2)])
+
+
+def ends(*answer: Move, seen: Callable[[Played], object]) -> Callable[[str], object]:
+    """What is to be seen of a turn that begins with this answer."""
+    return lambda flaw: seen(Played(flaw, answer, says("ok"), says("ok"), says("ok")))
+
+
+def sent(played: Played) -> object:
+    return len(played.client.requests)
+
+
+def outcome(played: Played) -> object:
+    return played.turn.outcome
+
+
 def poll_too_often(flaw: str) -> object:
     ((at_s, _, _),) = Played(flaw, RUNS, RUNS, says("ok")).facts.of("turn_ended")
     return round(at_s, 3)
+
+
+def start_over_after_cut(flaw: str) -> object:
+    played = Played(flaw, [Text("Here"), BrokenStreamError("reset")], says(" it is"))
+    return [len(request.items) for request in played.client.requests]
+
+
+def sleep_through_any_wait(flaw: str) -> object:
+    return Played(flaw, [UnavailableError("429: later", 3600.0)], says("ok")).turn.outcome
+
+
+def repeat_refused(flaw: str) -> object:
+    played = Played(flaw, *[[RefusedError("400: too long")]] * 5, says("ok"))
+    return len(played.client.requests), played.turn.outcome
+
+
+def pause_is_stop(flaw: str) -> object:
+    return Played(flaw, [Text("Searching"), Finish("pause")], says(" found")).turn.text
+
+
+def drop_signatures(flaw: str) -> object:
+    signed = Opaque(wire="anthropic", value={"signature": "s"})
+    sent = Played(flaw, [signed, *calls(("read", "{}"))], says("ok")).client.requests[-1].items
+    return [len(item.opaque) for item in sent if isinstance(item, AssistantMessage)]
+
+
+def wait_for_tools_forever(flaw: str) -> object:
+    played = Played(flaw, calls(("slow", "{}")), says("ok"), limits=Limits(tool_budget_s=1.0))
+    return len(played.facts.of("parked"))
 
 
 # The flaw -> what is to be seen of it, without it and with it.
@@ -181,6 +256,40 @@ SEEN: dict[str, tuple[Callable[[str], object], object, object]] = {
         [("call_0", "read ok"), ("call_1", "slow ok")],
     ),
     "poll_too_often": (poll_too_often, 4.0, 0.02),
+    "start_over_after_cut": (start_over_after_cut, [1, 3], [1, 1]),
+    "sleep_through_any_wait": (sleep_through_any_wait, "failed", "finished"),
+    "repeat_refused": (repeat_refused, (1, "failed"), (6, "finished")),
+    "pause_is_stop": (pause_is_stop, "Searching found", "Searching"),
+    "drop_signatures": (drop_signatures, [1], [0]),
+    "wait_for_tools_forever": (wait_for_tools_forever, 1, 0),
+    "drop_orphan_arguments": (ORPHAN, [], ["read"]),
+    "arguments_to_last_call": (IN_TURNS, ["read", "write"], []),
+    "join_names": (NAMED_TWICE, ["read"], []),
+    "keep_first_name": (NAMED_IN_PIECES, ["read"], []),
+    "count_every_mention": (MENTIONED_TWICE, ["read"], ["read", "read"]),
+    "drop_equal_calls": (ALIKE, ["read", "read"], ["read"]),
+    "obey_finish_stop": (
+        ends(CallPart(index=0, id="a", name="read", args="{}"), Finish("stop"), seen=lambda played: played.ran),
+        ["read"],
+        [],
+    ),
+    "go_on_by_reason": (ends(Text("Oslo."), Finish("tool_calls"), seen=sent), 1, 2),
+    "stop_reading_at_finish": (
+        ends(Text("Oslo."), Finish("stop"), Usage(25, 15), seen=lambda played: played.turn.spent.usage),
+        Usage(25, 15),
+        Usage(),
+    ),
+    "finish_needs_clean_end": (ends(Text("Oslo."), Finish("stop"), BrokenStreamError("reset"), seen=sent), 1, 2),
+    "stream_error_is_final": (
+        ends(Text("Os"), BrokenStreamError("busy", over=True), seen=outcome),
+        "finished",
+        "failed",
+    ),
+    "retry_every_stream_error": (ends(Text("Os"), RefusedError("no"), seen=outcome), "failed", "finished"),
+    "error_is_answer": (ends(BUSY, seen=outcome), "failed", "finished"),
+    "incomplete_is_success": (ends(Text("Os"), Finish("length"), seen=sent), 2, 1),
+    "reconnect_without_end": (reconnect_without_end, "failed", "finished"),
+    "ask_anew_when_expired": (ask_anew_when_expired, "failed", "finished"),
 }
 
 

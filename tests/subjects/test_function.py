@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from simkit.contracts import Sim
+from simkit.contracts import Setting, Sim, Subject
 from simkit.errors import SubjectError
 from simkit.subjects.function import function_subject
 
@@ -20,6 +20,9 @@ class Agents:
 
 
 number = 3
+with_settings = Subject(
+    name="mine", start=agent, settings={"greeting": Setting(kind="text", default="hello", says="what it says")}
+)
 HERE = "tests.subjects.test_function"
 
 
@@ -30,6 +33,11 @@ def test_a_function_is_found_by_module_and_name() -> None:
 
 def test_a_function_is_found_inside_a_class() -> None:
     assert function_subject(f"{HERE}:Agents.second").start is Agents.second
+
+
+def test_a_subject_with_settings_of_its_own_is_found_like_a_function_and_called_as_it_was_named() -> None:
+    found = function_subject(f"{HERE}:with_settings")
+    assert (found.name, found.start, found.settings) == (f"{HERE}:with_settings", agent, with_settings.settings)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +55,15 @@ def test_a_subject_that_is_not_there_is_told_with_what_was_looked_for(target: st
     with pytest.raises(SubjectError) as caught:
         function_subject(target)
     assert said in str(caught.value)
+
+
+def test_a_module_that_is_missing_is_told_with_the_folder_in_which_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SubjectError) as caught:
+        function_subject("nowhere:agent")
+    assert f"looked for in the current folder, {str(tmp_path)!r}, and on Python's path" in str(caught.value)
 
 
 def test_a_module_that_breaks_while_it_is_imported_is_told_with_its_error(

@@ -142,6 +142,26 @@ def test_a_tool_takes_its_time_and_does_what_the_scenario_says(tool: str, told: 
     assert events(result, tool_start="tool args", tool_end="tool outcome result", said="text") == told
 
 
+@pytest.mark.parametrize(
+    ("raises", "raised"),
+    [
+        ("{raises: disk full}", "RuntimeError('disk full')"),
+        ("{raises: too late, raises_as: TimeoutError}", "TimeoutError('too late')"),
+        ('{raises: "3", raises_as: SystemExit}', "SystemExit('3')"),
+        ("{raises_as: CancelledError}", "CancelledError()"),
+    ],
+)
+def test_a_tool_raises_the_type_that_the_scenario_names(raises: str, raised: str) -> None:
+    def agent(sim: Sim) -> None:
+        try:
+            sim.tools["t"]()
+        except BaseException as error:  # noqa: BLE001  # two of them are no Exception
+            sim.said(repr(error))
+
+    told = events(play(f"provider: []\ntools:\n  t: {raises}\n", agent), tool_end="outcome", said="text")
+    assert told == [(0.0, "tool.end", "error"), (0.0, "said", raised)]
+
+
 def test_runs_are_counted_over_all_tools() -> None:
     async def agent(sim: Sim) -> None:
         await asyncio.gather(sim.tools["slow"](), sim.tools["quick"](), sim.tools["slow"]())

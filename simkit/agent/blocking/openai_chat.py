@@ -7,8 +7,7 @@ closes the connection of every stream. Draining behind the SDK was refused: by t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Protocol
+from collections.abc import Generator
 
 import openai
 
@@ -17,10 +16,9 @@ import openai.resources.chat
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from simkit.agent.attempts import watched
-from simkit.agent.blocking.line import drain
-from simkit.agent.blocking.openai_sdk import sdk_of
+from simkit.agent.blocking.openai_sdk import on_their_way, sdk_of
 from simkit.agent.clients import ClientOptions, ProviderError, Request, Watch
-from simkit.agent.openai_chat import Marker, body_of, pieces_of, pieces_of_completion
+from simkit.agent.openai_chat import body_of, pieces_of, pieces_of_completion
 from simkit.agent.openai_sdk import broken, refusals
 from simkit.agent.stream import Finish, Piece, Token
 
@@ -38,7 +36,7 @@ class BlockingOpenAIChat:
             yield from pieces_of_completion(self._ask(request, watch))
             return
         with self._open(request, watch) as chunks:
-            marker = listen(chunks.response)
+            heard = on_their_way(chunks.response)
             try:
                 for chunk in chunks:
                     yield from pieces_of(chunk)
@@ -46,7 +44,7 @@ class BlockingOpenAIChat:
                 raise
             except Exception as error:
                 raise broken(error) from error
-            if marker.came:
+            if heard.done:
                 yield Finish("stop")
 
     def cancel(self, token: Token) -> None:
@@ -67,30 +65,3 @@ class BlockingOpenAIChat:
         with watched(watch, whole=True), refusals():
             completion: ChatCompletion = self._sdk.chat.completions.create(**body_of(self._options, request))
         return completion
-
-
-class _Response(Protocol):
-    """An HTTP response of whichever library the SDK uses."""
-
-    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
-
-
-def listen(response: _Response) -> Marker:
-    """Put a listener for the closing marker between a response and whoever reads its bytes.
-
-    Behind the marker it reads on itself: the SDK would not, and close the connection.
-    """
-    marker, iter_bytes = Marker(), response.iter_bytes
-
-    def tapped(chunk_size: int | None = None) -> Iterator[bytes]:
-        # Asked for once: were it to stay, the response would hold whoever reads it.
-        del response.iter_bytes
-        chunks = iter_bytes(chunk_size)
-        for chunk in chunks:
-            marker.hear(chunk)
-            if marker.came:
-                drain(chunks)
-            yield chunk
-
-    response.iter_bytes = tapped  # type: ignore[method-assign]  # the only place where it passes by, decompressed
-    return marker

@@ -17,7 +17,7 @@ from openai.types.responses import Response, ResponseStreamEvent
 
 from simkit.agent.attempts import watched
 from simkit.agent.blocking.line import drain
-from simkit.agent.blocking.openai_sdk import sdk_of
+from simkit.agent.blocking.openai_sdk import on_their_way, sdk_of
 from simkit.agent.clients import ClientOptions, ProviderError, Request, Watch
 from simkit.agent.openai_responses import (
     EventReader,
@@ -51,6 +51,7 @@ class BlockingOpenAIResponses:
             return
         reader = EventReader(request.token, background=background)
         with self._open(request, watch) as events:
+            on_their_way(events.response)
             try:
                 for event in events:
                     yield from reader.read(event)

@@ -7,11 +7,15 @@ of our own was refused: the SDK's default one is what its users run.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import openai
 
 from simkit.agent.blocking.hooks import tell_answered, tell_sent
-from simkit.agent.blocking.line import tap
+from simkit.agent.blocking.line import drain, tap
 from simkit.agent.clients import ClientOptions
+from simkit.agent.openai_sdk import Bytes
 
 
 def sdk_of(options: ClientOptions) -> openai.OpenAI:
@@ -26,3 +30,31 @@ def sdk_of(options: ClientOptions) -> openai.OpenAI:
         timeout=timeout,
         http_client=http,
     )
+
+
+class _Response(Protocol):
+    """An HTTP response of whichever library the SDK uses."""
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
+
+
+def on_their_way(response: _Response) -> Bytes:
+    """Put a listener between a response and whoever reads its bytes, as its asynchronous twin does.
+
+    Behind the closing marker it reads on itself: the SDK would not, and close the connection.
+    """
+    heard, iter_bytes = Bytes(), response.iter_bytes
+
+    def tapped(chunk_size: int | None = None) -> Iterator[bytes]:
+        # Asked for once: were it to stay, the response would hold whoever reads it.
+        del response.iter_bytes
+        chunks = iter_bytes(chunk_size)
+        for chunk in chunks:
+            frames = heard.hear(chunk)
+            if heard.done:
+                drain(chunks)
+            yield frames
+        yield heard.rest()
+
+    response.iter_bytes = tapped  # type: ignore[method-assign]  # the only place where it passes by, decompressed
+    return heard
