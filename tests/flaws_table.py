@@ -52,9 +52,10 @@ INVARIANTS: Final = """
 ## What a registry of background calls must keep
 
 The rows are the invariants by which a published registry was reviewed, and the flaws what it got wrong in each. They
-are named as the tests are that play them in a world, in many orders, with and without the flaw. A few of these no
-scenario can show: they take two sessions in one process, a tool that cancels itself or exits the program, or two things
-in one turn of the event loop. There the test in the world is what catches the flaw, and the last column says so.
+are named as the tests are that play them in a world, in many orders, with and without the flaw. One of these no
+scenario can show, for it takes two things in one turn of the event loop. There the test in the world is what catches
+the flaw, and the last column says so. What the published design held has no flaw, and scenarios of its own in
+`scenarios/registry/`.
 """
 
 

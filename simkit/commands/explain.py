@@ -16,10 +16,21 @@ from simkit.commands.terminal import EPILOG, say
 @click.command("explain", epilog=EPILOG)
 @click.argument("name", required=False, metavar="[NAME]")
 def command(name: str | None) -> None:
-    """Say what a law, a flaw or a page is about.
+    """Say what a name means: of a law, a key of a scenario, a comparison, a fault, a flaw, or a page.
 
-    NAME is what a report names: a law (no_orphans), a flaw of the built-in agent (flaw:no_cancel_all), or a page
-    (catalogue). Without one, everything that there is.
+    NAME is what a report, an error or a scenario names. A key may be given by its path, or by the end of it; where a
+    name means several things, they are listed. Without a NAME, everything that there is.
+
+    \b
+    Examples:
+      simkit explain no_orphans            a law, with a scenario in which it fails
+      simkit explain stall                 a key
+      simkit explain expect.requests       a key, by its path
+      simkit explain at_most               a comparison
+      simkit explain settings.stale_after  a setting of the built-in agent
+      simkit explain flaw:no_cancel_all    a flaw of the built-in agent
+      simkit explain exit-codes
+      simkit explain reference             the whole language, as a page
     """
     from simkit.explain import explained, listed  # lazy: --help needs no law
 
