@@ -1,0 +1,48 @@
+"""How remarks are written: for people, as one JSON document, and as the annotations of GitHub's workflows.
+
+The idea: a remark is a value with everything in it, so a format is a function to text. The constraint: every format
+says the same things of the same lines, and what a machine reads holds nothing else. A class for each format was
+refused: there is no state to keep.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from simkit.linting.rules import REFUSED, UNUSABLE, Remark
+
+
+def as_json(remarks: Sequence[Remark]) -> str:
+    """Return one document with all remarks; of what has no place in a file, file, line and column are null."""
+    problems = [
+        {
+            "file": one.file or None,
+            "line": one.line or None,
+            "column": one.column or None,
+            "severity": one.severity,
+            "rule": one.rule,
+            "text": one.text,
+            "remedy": one.remedy,
+        }
+        for one in remarks
+    ]
+    return json.dumps({"problems": problems}, indent=2, ensure_ascii=False)
+
+
+def as_github(one: Remark) -> str:
+    """Return a remark as a workflow command, which GitHub shows beside the line."""
+    place = {"file": one.file, "line": one.line, "col": one.column} if one.file else {}
+    title = "simkit" if one.rule in (REFUSED, UNUSABLE) else f"simkit: {one.rule}"
+    properties = ",".join(f"{name}={_property(str(value))}" for name, value in (*place.items(), ("title", title)))
+    text = f"{one.text} - {one.remedy}" if one.remedy else one.text
+    return f"::{one.severity} {properties}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    # The percent sign first: the others bring their own.
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
