@@ -15,9 +15,12 @@ from simkit.model.scenario import Scenario
 from simkit.model.verdict import Result, Verdict
 from simkit.run import load, run_once
 from simkit.subjects.flawed import FLAWS
+from tests.scenarios_page import CATALOGUES, PAGE, page, players, unknown_rows
 
 FOLDER: Final = Path(__file__).parent.parent / "scenarios"
 CASES: Final = tuple(case for path in sorted(FOLDER.rglob("*.sim.yaml")) for case in load(path))
+# What the corpus must not shrink below.
+CORPUS_MIN: Final = 110
 CAUGHT: Final = [(case, flaw) for case in CASES for flaw in case.catches]
 
 
@@ -95,8 +98,21 @@ def test_what_is_told_at_the_start_and_at_the_end_of_an_answer_is_counted_once(f
     assert [finding.law for finding in result.findings] == broken
 
 
-def test_every_scenario_says_which_question_it_asks_and_has_a_comment_for_its_reader() -> None:
-    assert [c.file for c in CASES if not c.title or not c.source.startswith("# ")] == []
+def test_every_scenario_has_a_title_and_says_what_it_is_about_and_where_it_was_seen_and_what_to_find_it_by() -> None:
+    assert [c.file for c in CASES if not (c.title and c.about and c.refs and c.tags)] == []
+
+
+def test_every_row_of_both_catalogues_is_played_by_a_scenario_and_no_scenario_names_a_row_that_is_none() -> None:
+    rows = [(catalogue, row) for catalogue, (count, _) in CATALOGUES.items() for row in range(1, count + 1)]
+    assert ([row for row in rows if not players(*row)], unknown_rows()) == ([], [])
+
+
+def test_the_corpus_holds_well_over_a_hundred_scenarios() -> None:
+    assert len({case.file for case in CASES}) >= CORPUS_MIN
+
+
+def test_the_page_of_the_corpus_is_in_step_with_it() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.scenarios_page"
 
 
 STALLS: Final = [
