@@ -14,12 +14,14 @@ import sys
 import time
 from _thread import allocate_lock
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import click
 
+from simkit.commands.progress import Progress, progress_on
 from simkit.commands.terminal import (
     BROKEN,
     EPILOG,
@@ -60,7 +62,7 @@ _GRACE_S: Final = 1.5
     metavar="NAME",
     help="Run this subject instead of the scenario's: a name or package.module:callable.",
 )
-@click.option("--plan", metavar="PLAN", help="Run under this plan, such as seed=7.")
+@click.option("--plan", metavar="PLAN", help="Run under this plan instead of the scenario's, such as seed=7.")
 @click.option(
     "--trace",
     "trace_file",
@@ -102,11 +104,12 @@ def command(
 
     overrides = parse_overrides(settings)
     level = 1 if verbose else -1 if quiet else 0
-    printer = _Json(sys.stdout) if form == "json" else _text(overrides, subject, level)
+    out = sys.stdout
     # Whatever an agent prints must not get between the lines of the document.
     with contextlib.redirect_stdout(sys.stderr) if form == "json" else contextlib.nullcontext():
         cases = read_paths(paths or (".",), Outside(settings=overrides, subject=subject))
-        session = _Session(cases, as_plan(plan), subject, printer)
+        printer = _Json(out) if form == "json" else _text(overrides, subject, level, len(cases))
+        session = _Session(cases, None if plan is None else as_plan(plan), subject, printer)
         with _trace_target(trace_file) as session.trace_to:
             session.play()
             code = session.conclude()
@@ -121,6 +124,11 @@ def _verify(
     """Run all cases once more elsewhere, tell what came out differently, and return the exit code for that."""
     from simkit.verify import verify  # lazy: as above
 
+    results = [result for result in results if not result.is_skipped]
+    if not results:
+        # The second process would write no trace, as this one has none.
+        say(sys.stdout, "\nverified: there was nothing to run")
+        return PASSED
     options = [*(f"--set={text}" for text in settings)]
     options += [f"--{name}={value}" for name, value in (("subject", subject), ("plan", plan)) if value is not None]
     different = verify(results, [*options, "--", *paths])
@@ -162,7 +170,7 @@ class _Session:
     """One call of ``simkit run``: the cases, what came of them so far, and whether Ctrl-C has ended it."""
 
     cases: Sequence[Scenario]
-    plan: Plan
+    plan: Plan | None
     subject: str | None
     printer: _Printer
     trace_to: IO[str] | None = None
@@ -172,13 +180,14 @@ class _Session:
     def play(self) -> None:
         """Run the cases in order, until the last or until Ctrl-C."""
         from simkit.kernel.machine import MACHINE  # lazy: as above
-        from simkit.run import run_once  # lazy: as above
+        from simkit.run import run_case  # lazy: as above
 
         try:
             # Clocks are replaced once for all cases: that costs more than a case.
             with self._ctrl_c(), MACHINE.held():
                 for case in self.cases:
-                    result = run_once(case, self.plan, subject=self.subject)
+                    with self.printer.while_running(case, self.results):
+                        result = run_case(case, self.plan, subject=self.subject)
                     if self.interrupted:
                         # The subject swallowed Ctrl-C and went on: what came of that is no result.
                         break
@@ -201,7 +210,7 @@ class _Session:
         from simkit.reporters.jsonl import JSONL  # lazy: as above
 
         try:
-            self.trace_to.write(JSONL.render(self.results))
+            self.trace_to.write(JSONL.render([r for r in self.results if not r.is_skipped]))
             self.trace_to.flush()
         except OSError as error:
             complain(f"simkit: {_unwritable(self.trace_to.name, error)}")
@@ -244,15 +253,14 @@ class _Session:
 
 
 def _exit_code(results: Sequence[Result]) -> int:
-    from simkit.model.verdict import Verdict  # lazy: as above
-
-    worst = max((r.verdict for r in results), default=Verdict.PASS)
-    return {Verdict.PASS: PASSED, Verdict.FAIL: FAILED, Verdict.UNKNOWN: BROKEN}[worst]
+    return max(({"FAIL": FAILED, "UNKNOWN": BROKEN}.get(r.outcome, PASSED) for r in results), default=PASSED)
 
 
 # -- printing --------------------------------------------------------------------------------------------------------
 class _Printer(Protocol):
-    """What is said of each case as it ends, and at the end."""
+    """What is said while a case runs, of each case as it ends, and at the end."""
+
+    def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]: ...
 
     def case(self, result: Result) -> None: ...
 
@@ -265,19 +273,32 @@ class _Text:
 
     out: IO[str] | None
     options: ReportOptions
+    total: int
+    progress: Progress | None
+
+    def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]:
+        if self.progress is None:
+            return contextlib.nullcontext()
+        from simkit.reporters.lanes import about, printable  # lazy: as above
+
+        failed, virtual = sum(r.is_bad for r in before), about(sum(r.trace.end_ns for r in before))
+        told = f"{failed} failed, {virtual} of virtual time"
+        return self.progress.shown(printable(case.name), len(before), self.total, told)
 
     def case(self, result: Result) -> None:
-        from simkit.model.verdict import Verdict  # lazy: as above
         from simkit.reporters.text import case_line, failure  # lazy: as above
 
         if self.options.verbosity >= 0:
             say(self.out, case_line(result, self.options))
-        if result.verdict is not Verdict.PASS:
+        if result.is_bad:
             say(self.out, failure(result, self.options))
 
     def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
         from simkit.reporters.text import summary  # lazy: as above
 
+        if self.progress is not None:
+            # Where Ctrl-C finds a case that does not end, this is said while it runs.
+            self.progress.hide()
         if interrupted:
             say(self.out, f"\n{_interrupted(results, cases)}")
         say(self.out, summary(results, self.options))
@@ -288,6 +309,9 @@ class _Json:
     """Prints one document at the end, and nothing else."""
 
     out: IO[str] | None
+
+    def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def case(self, result: Result) -> None:
         pass
@@ -305,7 +329,7 @@ def _interrupted(results: Sequence[Result], cases: Sequence[Scenario]) -> str:
     return f"interrupted{at}: {len(results)} of {counted(len(cases), 'case')} done"
 
 
-def _text(overrides: dict[str, str], subject: str | None, verbosity: int) -> _Text:
+def _text(overrides: dict[str, str], subject: str | None, verbosity: int, total: int) -> _Text:
     import shutil  # lazy: only a text report asks for the width
 
     from simkit.reporters.text import ReportOptions  # lazy: as above
@@ -319,4 +343,4 @@ def _text(overrides: dict[str, str], subject: str | None, verbosity: int) -> _Te
         subject=subject,
         encoding=encoding_of(out),
     )
-    return _Text(out, options)
+    return _Text(out, options, total, progress_on(out, total))

@@ -17,6 +17,8 @@ from typing import IO, Final, NoReturn
 
 import click
 
+from simkit.errors import EXIT_CODES
+
 PASSED: Final = 0
 FAILED: Final = 1
 WRONG: Final = 2
@@ -25,8 +27,7 @@ INTERRUPTED: Final = 130
 UNREAD: Final = 141
 
 EPILOG: Final = (
-    "Exit codes: 0 pass; 1 a scenario failed; 2 a scenario or an option is wrong; "
-    "3 simkit itself failed or a verdict is UNKNOWN; 130 Ctrl-C."
+    "Exit codes: " + "; ".join(f"{code} {says}" for code, says in EXIT_CODES.items() if code != UNREAD) + "."
 )
 
 
