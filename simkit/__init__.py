@@ -9,6 +9,8 @@ imports the house was refused for that.
 The map of the house, upper floors first; imports go down only::
 
     cli, pytest_plugin      the faces
+    conformance             the exams of strangers' laws
+    explore                 many plans: search, sweep, shrink, campaign
     run                     the only place where a world is built for a scenario and torn down
     provider, subjects      the scripted provider; who is under test
     kernel                  the machine: clock, world, loop, threads, network, TLS, wall clock, chance, fence
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
         SubjectError,
         UsageError,
     )
+    from simkit.explore.failures import Failure
+    from simkit.explore.search import Explored, explore
     from simkit.kernel.world import World, new_event_loop
     from simkit.model.plan import Plan
     from simkit.model.scenario import Scenario
@@ -45,6 +49,8 @@ __version__: Final = "0.1.0"
 # Public name -> its one home.
 _HOMES: Final[dict[str, str]] = {
     "Event": "simkit.model.trace",
+    "Explored": "simkit.explore.search",
+    "Failure": "simkit.explore.failures",
     "Finding": "simkit.model.verdict",
     "NotSimulatedError": "simkit.errors",
     "Plan": "simkit.model.plan",
@@ -58,6 +64,8 @@ _HOMES: Final[dict[str, str]] = {
     "UsageError": "simkit.errors",
     "Verdict": "simkit.model.verdict",
     "World": "simkit.kernel.world",
+    # A room that can be called: once anybody has imported one of its files, its name here is the room.
+    "explore": "simkit.explore",
     "load": "simkit.run",
     "new_event_loop": "simkit.kernel.world",
     "run_scenario": "simkit.run",
@@ -65,6 +73,8 @@ _HOMES: Final[dict[str, str]] = {
 
 __all__ = [  # the order of the table above
     "Event",
+    "Explored",
+    "Failure",
     "Finding",
     "NotSimulatedError",
     "Plan",
@@ -78,6 +88,7 @@ __all__ = [  # the order of the table above
     "UsageError",
     "Verdict",
     "World",
+    "explore",
     "load",
     "new_event_loop",
     "run_scenario",
@@ -89,7 +100,8 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'simkit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    room = importlib.import_module(home)
+    value = room if home == f"{__name__}.{name}" else getattr(room, name)
     globals()[name] = value
     return value
 

@@ -19,9 +19,13 @@ from simkit.options import told
 
 # In the order of a day's work. Each module holds a ``command``.
 VERBS: Final = {
+    "new": "simkit.commands.new",
     "run": "simkit.commands.run",
     "lint": "simkit.commands.lint",
+    "replay": "simkit.commands.replay",
+    "pin": "simkit.commands.pin",
     "explain": "simkit.commands.explain",
+    "schema": "simkit.commands.schema",
     "import": "simkit.commands.importing",
     "record": "simkit.commands.record",
     "serve": "simkit.commands.serve",
@@ -73,6 +77,7 @@ def main() -> None:
 
     \b
     Examples:
+      simkit new
       simkit run scenarios/
       simkit lint scenarios/basics/parallel_tools.sim.yaml
       simkit import cassette.yaml -o session.sim.yaml

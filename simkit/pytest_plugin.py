@@ -113,24 +113,29 @@ class ScenarioItem(pytest.Item):
         self.scenario = scenario
         # Tags select with -k; as marks they would break a host's --strict-markers.
         self.extra_keyword_matches.update(scenario.tags)
+        if scenario.skip:
+            self.add_marker(pytest.mark.skip.with_args(reason=scenario.skip))
+        if scenario.xfail:
+            # What nobody could judge, and what could not be run, is no expected failure.
+            self.add_marker(pytest.mark.xfail(reason=scenario.xfail, raises=ScenarioFailed, strict=True))
 
     def runtest(self) -> None:
         """Run the case once and raise when it does not pass."""
         from simkit.model.verdict import Verdict  # lazy: as above
-        from simkit.run import as_plan, run_once  # lazy: as above
+        from simkit.run import plan_of, run_once  # lazy: as above
 
-        result = run_once(self.scenario, as_plan(self.config.getoption("--simkit-plan")))
+        result = run_once(self.scenario, plan_of(self.scenario, self.config.getoption("--simkit-plan")))
         self.user_properties.append(("simkit_plan", result.plan.text()))
         self.user_properties.append(("simkit_virtual_seconds", str(result.trace.end_ns / 1e9)))
         if result.verdict is not Verdict.PASS:
-            raise ScenarioFailed(result)
+            raise (ScenarioFailed if result.verdict is Verdict.FAIL else ScenarioUnknown)(result)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Tell a failure in the scenario's words, and anything else as pytest does."""
         from simkit.errors import SimkitError  # lazy: as above
 
         error = excinfo.value
-        if isinstance(error, ScenarioFailed):
+        if isinstance(error, _NotPassed):
             return error.text(self.config.getoption("--simkit-set"))
         if isinstance(error, SimkitError):
             return str(error)
@@ -143,7 +148,7 @@ class ScenarioItem(pytest.Item):
         return self.path, at, f"{self.scenario.title} [{self.name}]"
 
 
-class ScenarioFailed(Exception):  # noqa: N818  # read as a sentence in pytest's summary
+class _NotPassed(Exception):  # noqa: N818  # as below
     """A scenario did not pass; carries the judged result."""
 
     def __init__(self, result: Result) -> None:
@@ -160,3 +165,11 @@ class ScenarioFailed(Exception):  # noqa: N818  # read as a sentence in pytest's
         # pytest prints the title above this, so the report's own line with it makes room.
         _, _, report = failure(self.result, ReportOptions(overrides=parse_overrides(overrides))).partition("\n")
         return f"{redact(str(self))}\n\n{report}"
+
+
+class ScenarioFailed(_NotPassed):
+    """A scenario broke a law or an expectation."""
+
+
+class ScenarioUnknown(_NotPassed):
+    """Nobody could tell whether a scenario holds."""

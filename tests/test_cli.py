@@ -97,7 +97,7 @@ def test_json_is_all_that_stands_on_standard_output_even_when_the_agent_prints(f
 
 def test_lint_counts_what_it_checked(folder: Folder) -> None:
     folder.scenario("a", matrix="{x: [p, q]}", about="${x}"), folder.scenario("b")
-    assert simkit("lint").stdout == "2 files, 3 cases: no problems\n"
+    assert simkit("lint", "--no-run", "--off", "key-order").stdout == "2 files, 3 cases: no problems\n"
 
 
 def test_help_names_every_exit_code_and_fits_a_terminal() -> None:
@@ -110,6 +110,63 @@ def test_help_names_every_exit_code_and_fits_a_terminal() -> None:
 def test_without_arguments_it_says_what_it_can_do() -> None:
     ran = simkit()
     assert (ran.exit_code, "lint" in ran.output) == (2, True)
+
+
+# -- what its author skips or expects to fail --
+def standing(folder: Folder) -> None:
+    folder.scenario("a")
+    folder.scenario("b", "agents:is_not_written_yet", skip="waits for its agent")
+    folder.scenario("c", "agents:mute", xfail="a known bug")
+
+
+def outcomes(*options: str) -> tuple[int, list[tuple[str, str, str]]]:
+    ran = simkit("run", "--format", "json", *options)
+    results = json.loads(ran.stdout)["results"]
+    return ran.exit_code, [(r["case"], r["verdict"], r.get("reason", "")) for r in results]
+
+
+def test_skipped_and_expected_failures_are_told_with_their_reasons_and_are_no_failure(folder: Folder) -> None:
+    standing(folder)
+    ran = simkit("run")
+    assert (ran.exit_code, [re.sub(r"  .*  ", "  ", line) for line in ran.stdout.splitlines()[:3]]) == (
+        0,
+        ["PASS  0.00s wall", "SKIPPED b.sim.yaml::run  waits for its agent", "XFAILED c.sim.yaml::run  a known bug"],
+    )
+    assert ran.stdout.splitlines()[3].startswith("3 cases: 1 passed, 1 skipped, 1 xfailed; ")
+    assert outcomes() == (
+        0,
+        [("run", "PASS", ""), ("run", "SKIPPED", "waits for its agent"), ("run", "XFAILED", "a known bug")],
+    )
+
+
+def test_a_pass_that_was_expected_to_fail_is_a_failure_that_says_so(folder: Folder) -> None:
+    ran = simkit("run", folder.scenario(xfail="was mended"))
+    assert (ran.exit_code, verdicts(ran.stdout)) == (1, ["a.sim.yaml::run FAIL"])
+    told = [line for line in ran.stdout.splitlines() if line.endswith("   xfail") or "expected" in line]
+    assert told == ["a.sim.yaml:7   xfail", "  expected to fail (was mended), and it passed."]
+
+
+def test_quiet_tells_of_neither_but_counts_both(folder: Folder) -> None:
+    standing(folder)
+    assert simkit("run", "-q").stdout.startswith("3 cases: 1 passed, 1 skipped, 1 xfailed; ")
+
+
+def test_rows_can_be_skipped_one_by_one(folder: Folder) -> None:
+    folder.scenario(matrix="{x: [p, q]}", about="${x}", skip="{when: {x: q}, because: not yet}")
+    assert outcomes() == (0, [("p", "PASS", ""), ("q", "SKIPPED", "not yet")])
+
+
+def test_neither_the_trace_nor_the_second_run_of_verify_holds_what_was_skipped(folder: Folder) -> None:
+    standing(folder)
+    ran = simkit("run", "--verify", "--trace", "out.jsonl")
+    cases = [line for line in Path("out.jsonl").read_text().splitlines() if line.startswith('{"case"')]
+    assert (ran.exit_code, cases) == (0, ['{"case": "Is a answered?"}', '{"case": "Is c answered?"}'])
+    assert ran.stdout.endswith("\nverified: 2 of 2 cases ran the same under another hash seed\n")
+
+
+def test_where_everything_is_skipped_there_is_nothing_to_verify(folder: Folder) -> None:
+    ran = simkit("run", "--verify", folder.scenario(skip="later"))
+    assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (0, "verified: there was nothing to run")
 
 
 # -- mistakes of the caller: exit 2, one message, before anything runs --

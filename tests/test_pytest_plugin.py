@@ -105,6 +105,35 @@ def test_a_subject_that_is_not_there_is_a_collection_error_with_its_place(
     assert told == ["a.sim.yaml:3:1: subject 'agents:god': agents has no 'god' - did you mean 'good'?"]
 
 
+def test_what_is_skipped_or_expected_to_fail_is_so_in_pytests_own_words(
+    pytester: pytest.Pytester, here: Folder
+) -> None:
+    here.scenario("a", "agents:is_not_written_yet", skip="waits for its agent")
+    here.scenario("b", "agents:mute", xfail="a known bug")
+    here.scenario("c", xfail="was mended")
+    result = session(pytester, here, "-rA")
+    result.stdout.fnmatch_lines(
+        [
+            "[[]XPASS(strict)[]] was mended",
+            "SKIPPED [[]1[]] a.sim.yaml: waits for its agent",
+            "XFAIL b.sim.yaml::run - a known bug",
+            "FAILED c.sim.yaml::run - [[]XPASS(strict)[]] was mended",
+        ]
+    )
+    assert result.parseoutcomes() == {"failed": 1, "skipped": 1, "xfailed": 1}
+
+
+def test_what_nobody_could_judge_is_no_expected_failure(
+    pytester: pytest.Pytester, here: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> object:
+        raise KeyError("lost")
+
+    monkeypatch.setattr("simkit.checks.judge.met", crash)
+    here.scenario("a", xfail="a known bug")
+    assert session(pytester, here).parseoutcomes() == {"failed": 1}
+
+
 # -- telling --
 def test_a_failure_is_told_as_a_report_and_its_summary_names_what_broke(
     pytester: pytest.Pytester, here: Folder
@@ -131,6 +160,17 @@ def test_junit_holds_plan_and_virtual_time_as_properties(pytester: pytest.Pytest
         "simkit_plan": "seed=7",
         "simkit_virtual_seconds": "0.0",
     }
+
+
+def test_an_item_follows_the_plan_in_its_scenario_unless_another_is_given(
+    pytester: pytest.Pytester, here: Folder
+) -> None:
+    here.scenario("a", plan="seed=3")
+    plans = []
+    for more in ((), ("--simkit-plan=seed=7",)):
+        session(pytester, here, "--junitxml=out.xml", *more)
+        plans += [p.get("value") for p in ElementTree.parse("out.xml").findall(".//property[@name='simkit_plan']")]
+    assert plans == ["seed=3", "seed=7"]
 
 
 def test_an_item_points_to_the_line_of_its_title(pytester: pytest.Pytester, here: Folder) -> None:
