@@ -10,6 +10,7 @@ The map of the house, upper floors first; imports go down only::
 
     cli, pytest_plugin      the faces
     conformance             the exams of strangers' laws
+    testing                 what a test suite is given: tests in a world, cases that explore
     explore                 many plans: search, sweep, shrink, campaign
     run                     the only place where a world is built for a scenario and torn down
     provider, subjects      the scripted provider; who is under test
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from simkit.model.trace import Event, Trace
     from simkit.model.verdict import Finding, Result, Verdict
     from simkit.run import load, run_scenario
+    from simkit.testing.simulated import simulated
 
 __version__: Final = "0.1.0"
 
@@ -69,6 +71,7 @@ _HOMES: Final[dict[str, str]] = {
     "load": "simkit.run",
     "new_event_loop": "simkit.kernel.world",
     "run_scenario": "simkit.run",
+    "simulated": "simkit.testing.simulated",
 }
 
 __all__ = [  # the order of the table above
@@ -92,6 +95,7 @@ __all__ = [  # the order of the table above
     "load",
     "new_event_loop",
     "run_scenario",
+    "simulated",
 ]
 
 

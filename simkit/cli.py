@@ -22,14 +22,20 @@ VERBS: Final = {
     "new": "simkit.commands.new",
     "run": "simkit.commands.run",
     "lint": "simkit.commands.lint",
+    "explore": "simkit.commands.explore",
     "replay": "simkit.commands.replay",
+    "show": "simkit.commands.show",
     "pin": "simkit.commands.pin",
+    "diff": "simkit.commands.diff",
     "explain": "simkit.commands.explain",
     "schema": "simkit.commands.schema",
     "import": "simkit.commands.importing",
     "record": "simkit.commands.record",
     "serve": "simkit.commands.serve",
+    "completion": "simkit.commands.completion",
 }
+
+_SENTENCE_MAX: Final = 200
 
 
 class _Group(click.Group):
@@ -44,6 +50,12 @@ class _Group(click.Group):
         command = importlib.import_module(VERBS[cmd_name]).command
         assert isinstance(command, click.Command), cmd_name
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # click's own list cuts the sentences short where the line ends.
+        verbs = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(_SENTENCE_MAX)) for name, verb in verbs if verb])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -79,7 +91,9 @@ def main() -> None:
     Examples:
       simkit new
       simkit run scenarios/
+      simkit explore scenarios/ --runs 500
       simkit lint scenarios/basics/parallel_tools.sim.yaml
+      simkit show 3fa9 --as page -o failure.html
       simkit import cassette.yaml -o session.sim.yaml
       simkit record --upstream https://api.openai.com
       simkit serve session.sim.yaml --port 8080

@@ -1,4 +1,4 @@
-"""What ``simkit explain NAME`` prints: a law, a key of the language, a flaw, an exit code, or a page.
+"""What ``simkit explain NAME`` prints: a law, a key of the language, a flaw, or a page.
 
 The idea: everything that a report, an error or a scenario names can be asked about by that name, and the answer is
 drawn from the code that does it or read from the page that ships with it, so it cannot be out of date. The constraint:
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from simkit.contracts import Flaw, Law, Setting, Subject
-from simkit.errors import EXIT_CODES, UsageError
+from simkit.errors import UsageError
 from simkit.extensions import find, names, nearest
 from simkit.language.reference import (
     CONCEPTS,
@@ -35,7 +35,6 @@ from simkit.language.walker import suits
 from simkit.model.plan import FAULT_KINDS
 
 PAGES: Final = Path(__file__).parent / "docs"
-_EXITS: Final = "exit-codes"
 _WIDTH: Final = 100
 
 
@@ -132,7 +131,6 @@ def _concepts() -> Iterator[Entry]:
     for name, text in CONCEPTS.items():
         first = " ".join(text.split()).partition(". ")[0]
         yield Entry(name, f"{first.rstrip('.')}.", partial(_concept, name, text))
-    yield Entry(_EXITS, "How a command tells what came of it.", _exit_codes)
 
 
 def _operators() -> Iterator[Entry]:
@@ -259,10 +257,6 @@ def _and(words: Sequence[str]) -> str:
 # -- the others ------------------------------------------------------------------------------------------------------
 def _concept(name: str, text: str) -> str:
     return f"{name}\n\n{text.strip()}"
-
-
-def _exit_codes() -> str:
-    return "\n".join([_EXITS, "", *(f"  {code:<4} {says}" for code, says in EXIT_CODES.items())])
 
 
 def _operator(operator: Operator) -> str:

@@ -48,6 +48,12 @@ BUILT_IN: Final[dict[str, dict[str, str]]] = {
         "text": "simkit.reporters.text:TEXT",
         "json": "simkit.reporters.json:JSON",
         "jsonl": "simkit.reporters.jsonl:JSONL",
+        "page": "simkit.reporters.page:PAGE",
+        "perfetto": "simkit.reporters.perfetto:PERFETTO",
+        "mermaid": "simkit.reporters.mermaid:MERMAID",
+        "junit": "simkit.reporters.junit:JUNIT",
+        "github": "simkit.reporters.github:GITHUB",
+        "summary": "simkit.reporters.summary:SUMMARY",
     },
     "checks": {
         "ends": "simkit.checks.ending:ENDS",

@@ -1,6 +1,7 @@
 """The pytest plugin: every ``*.sim.yaml`` is collected, one item for each row of its matrix.
 
-The idea: a scenario file is a test file, so selection, ``-k``, ``--lf``, JUnit and xdist are pytest's own. The
+The idea: a scenario file is a test file, so selection, ``-k``, ``--lf``, JUnit and xdist are pytest's own; tests of
+``@simkit.simulated`` are pytest's functions, and are told here what they are called and what they may spend. The
 constraint: loading this costs a host project nothing; asyncio, yaml and the kernel are imported when the first
 scenario is collected, and only public names of pytest are used. A custom runner beside pytest was refused:
 everything above would have to be written again.
@@ -9,6 +10,8 @@ everything above would have to be written again.
 from __future__ import annotations
 
 import contextlib
+import sys
+import unittest
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +19,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from simkit.model.plan import Plan
     from simkit.model.scenario import Scenario
-    from simkit.model.verdict import Result
+    from simkit.reporters.layout import Known
+    from simkit.testing.items import Budget, Played
+    from simkit.testing.playing import PlayWorld
 
 _SUFFIX = ".sim.yaml"
+# What leaves a test out is no failure of a plan.
+_SKIPS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 _CLOCKS = pytest.StashKey[contextlib.ExitStack]()
 
 
@@ -34,11 +42,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="set a setting of the subject for all scenarios; may be given more than once",
     )
     group.addoption("--simkit-plan", metavar="PLAN", default=None, help="run under this plan, such as seed=7")
+    group.addoption(
+        "--simkit-runs",
+        metavar="N",
+        default=None,
+        type=int,
+        help="try N plans beyond the default run: in every scenario, and in every test of @simkit.simulated that "
+        "explores; 0 turns exploring off",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse options that mean nothing before anything is collected."""
     settings, plan = config.getoption("--simkit-set"), config.getoption("--simkit-plan")
+    if (config.getoption("--simkit-runs") or 0) < 0:
+        raise pytest.UsageError("simkit: --simkit-runs is negative, expected a whole number of 0 or more")
     if not settings and plan is None:
         return
     from simkit.errors import UsageError  # lazy: the plugin is loaded in suites that never run a scenario
@@ -75,6 +93,54 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     finally:
         if not isinstance(nextitem, ScenarioItem):
             _give_clocks_back(item.session)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Tell a simulated test what it is called here, and what it may spend."""
+    __tracebackhide__ = True
+    room = sys.modules.get("simkit.testing.simulated")
+    if room is None or isinstance(item, ScenarioItem):
+        # Nobody has asked for a simulated test so far.
+        return (yield)
+    suite = room.Suite(
+        case=item.nodeid, budget=_budget(item.config), again=lambda plan: _again(item, plan), skips=_SKIPS
+    )
+    token = room.SUITE.set(suite)
+    try:
+        return (yield)
+    finally:
+        room.SUITE.reset(token)
+
+
+def _again(item: pytest.Item, plan: Plan) -> str:
+    return f'pytest "{item.nodeid}" --simkit-plan={plan.text()}'
+
+
+def _budget(config: pytest.Config) -> Budget:
+    """Return what this session allows a case."""
+    from simkit.explore.store import Store  # lazy: the plugin is loaded in suites that never run a scenario
+    from simkit.options import parse_overrides  # lazy: as above
+    from simkit.testing.items import Budget  # lazy: as above
+
+    return Budget(
+        plan=config.getoption("--simkit-plan"),
+        runs=config.getoption("--simkit-runs"),
+        # Where `simkit replay` and `simkit pin` look for it.
+        store=Store(config.invocation_params.dir),
+        settings=parse_overrides(config.getoption("--simkit-set")),
+    )
+
+
+@pytest.fixture
+def simkit_world() -> PlayWorld:
+    """The world of this test: with ``@simkit.simulated`` the one that it runs in, else one to ``run`` something in.
+
+    ``simkit_world.play(path)`` plays a scenario in it and returns what its subject would be given.
+    """
+    from simkit.testing.playing import PlayWorld  # lazy: as above
+
+    return PlayWorld()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -120,15 +186,26 @@ class ScenarioItem(pytest.Item):
             self.add_marker(pytest.mark.xfail(reason=scenario.xfail, raises=ScenarioFailed, strict=True))
 
     def runtest(self) -> None:
-        """Run the case once and raise when it does not pass."""
+        """Run the case, under as many plans as it asks for, and raise when it does not pass."""
         from simkit.model.verdict import Verdict  # lazy: as above
-        from simkit.run import plan_of, run_once  # lazy: as above
+        from simkit.testing.items import play  # lazy: as above
 
-        result = run_once(self.scenario, plan_of(self.scenario, self.config.getoption("--simkit-plan")))
+        budget = _budget(self.config)
+        played = play(self.scenario, budget)
+        result = played.result
         self.user_properties.append(("simkit_plan", result.plan.text()))
         self.user_properties.append(("simkit_virtual_seconds", str(result.trace.end_ns / 1e9)))
+        if played.runs:
+            self.user_properties.append(("simkit_plans", str(played.runs)))
+            self.add_report_section("call", "simkit", played.summary)
         if result.verdict is not Verdict.PASS:
-            raise (ScenarioFailed if result.verdict is Verdict.FAIL else ScenarioUnknown)(result)
+            from simkit.explore.keeping import keep  # lazy: as above
+
+            if played.failure is None and budget.store is not None:
+                known = keep(result, budget.store, settings=budget.settings)
+            else:
+                known = played.known
+            raise (ScenarioFailed if result.verdict is Verdict.FAIL else ScenarioUnknown)(played, known)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Tell a failure in the scenario's words, and anything else as pytest does."""
@@ -149,22 +226,26 @@ class ScenarioItem(pytest.Item):
 
 
 class _NotPassed(Exception):  # noqa: N818  # as below
-    """A scenario did not pass; carries the judged result."""
+    """A scenario did not pass; carries what came of it."""
 
-    def __init__(self, result: Result) -> None:
-        self.result = result
-        first = result.findings[0]
+    def __init__(self, played: Played, known: Known) -> None:
+        self.played = played
+        self.known = known
+        first = played.result.findings[0]
         super().__init__(f"{first.law}: {first.text}")
 
     def text(self, overrides: list[str]) -> str:
         """Return the report of the failure, its first line being what pytest's summary shows of it."""
+        from simkit.commands.code import line_of_code  # lazy: as above
         from simkit.model.redact import redact  # lazy: as above
         from simkit.options import parse_overrides  # lazy: as above
-        from simkit.reporters.text import ReportOptions, failure  # lazy: as above
+        from simkit.reporters.layout import ReportOptions  # lazy: as above
+        from simkit.reporters.text import failure  # lazy: as above
 
         # pytest prints the title above this, so the report's own line with it makes room.
-        _, _, report = failure(self.result, ReportOptions(overrides=parse_overrides(overrides))).partition("\n")
-        return f"{redact(str(self))}\n\n{report}"
+        options = ReportOptions(overrides=parse_overrides(overrides), code=line_of_code)
+        _, _, report = failure(self.played.result, options, self.known).partition("\n")
+        return str(redact("\n".join([f"{self}\n", report.rstrip(), *self.played.more()])))
 
 
 class ScenarioFailed(_NotPassed):

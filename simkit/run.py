@@ -44,6 +44,9 @@ from simkit.subjects.sim import ScenarioSim
 
 _PACKAGE = os.path.dirname(__file__)
 _STDLIB = os.path.dirname(os.__file__)
+_INSTALLED: Final = "site-packages"
+# What has no file, such as importlib's own frames, says nothing to anybody.
+_FOREIGN: Final = (_PACKAGE, "<")
 
 
 def load(path: Path | str) -> tuple[Scenario, ...]:
@@ -68,7 +71,7 @@ def run_scenario(
     ``plan`` is a plan or its text and comes instead of the scenario's own. Raises ``UsageError``, ``SubjectError`` or
     ``ScenarioError``; a failing case is no error but a result.
     """
-    scenario = path_or_scenario if isinstance(path_or_scenario, Scenario) else _pick(load(path_or_scenario), row)
+    scenario = path_or_scenario if isinstance(path_or_scenario, Scenario) else pick(load(path_or_scenario), row)
     return run_once(scenario, plan_of(scenario, plan), subject=subject)
 
 
@@ -109,7 +112,8 @@ def plan_of(scenario: Scenario, plan: Plan | str | None = None) -> Plan:
     return as_plan(scenario.plan or None if plan is None else plan)
 
 
-def _pick(scenarios: tuple[Scenario, ...], row: str | None) -> Scenario:
+def pick(scenarios: tuple[Scenario, ...], row: str | None) -> Scenario:
+    """Return the row of this name, or the only one. Raises ``UsageError`` where that is none."""
     rows = [s.case for s in scenarios]
     if row is None and len(scenarios) == 1:
         return scenarios[0]
@@ -176,10 +180,19 @@ def run_once(
     trace, taken = world.trace, world.taken
     # Provider, connections and world refer to each other in circles. What the run made is young, or in the generation
     # after that since the census: collecting these two costs what the run made, and not what the process holds.
-    del world, provider, sim
+    del world, sim
     gc.collect(1)
     plan = taken if steering is not NOT_STEERED else plan
     return Result(scenario=scenario, plan=plan, trace=trace, judgement=judge(scenario, trace), wall_s=wall_s)
+
+
+def set_up(world: World, scenario: Scenario, settings: Mapping[str, object]) -> ScenarioSim:
+    """Put a scenario into a world: its provider and hosts, the links to them, and its user."""
+    provider = Provider(WorldStage(world), scenario)
+    lay(world, scenario.network)
+    sim = ScenarioSim(world, scenario, settings, provider.base_url)
+    world.recorder.record("world", "run.start", scenario=scenario.title, row=scenario.case, seed=world.plan.seed)
+    return sim
 
 
 def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object]:
@@ -201,8 +214,9 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         where = _where(error)
-        text = f"{type(error).__name__}: {error}"
-        world.recorder.record("subject", "subject.raised", error=type(error).__name__, text=text, where=where)
+        name, frames = type(error).__name__, _frames(error)
+        text = f"{name}: {error}"
+        world.recorder.record("subject", "subject.raised", error=name, text=text, where=where, frames=frames)
 
     async def coroutine() -> None:
         try:
@@ -219,6 +233,8 @@ def _main(world: World, agent: Subject, sim: ScenarioSim) -> Callable[[], object
         except BaseException as error:  # noqa: BLE001  # as above
             raised(error)
 
+    # Who waits for whom is told by this name.
+    coroutine.__qualname__ = agent.name
     return coroutine if _is_coroutine_function(agent.start) else function
 
 
@@ -229,8 +245,19 @@ def _is_coroutine_function(start: Callable[..., object]) -> bool:
 def _where(error: BaseException) -> str:
     """Return the innermost line outside simkit, and outside the standard library where there is one."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_PACKAGE)]
-    frames = [f for f in frames if not f.filename.startswith(_STDLIB) or "site-packages" in f.filename] or frames
+    frames = [f for f in frames if not _is_library(f)] or frames
     return place((frames[-1].filename, frames[-1].lineno or 0)) if frames else ""
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Return ``file:line function`` of the subject's own frames, the outermost first: no package that is installed."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_FOREIGN)]
+    own = [f for f in frames if not _is_library(f) and _INSTALLED not in f.filename]
+    return [f"{place((f.filename, f.lineno or 0))} {f.name}" for f in own]
+
+
+def _is_library(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_STDLIB) and _INSTALLED not in frame.filename
 
 
 def _import_ahead(agent: Subject, module: str) -> None:

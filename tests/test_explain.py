@@ -152,7 +152,7 @@ def test_a_flaw_is_explained_with_where_it_was_seen_and_how_to_switch_it_on() ->
 
 def test_everything_that_is_listed_can_be_explained() -> None:
     listing = [line.strip() for line in listed().splitlines() if line.startswith("  ") and not line.startswith("   ")]
-    words = {*names("checks"), *CONCEPTS, "exit-codes", *(operator.name for operator in OPERATORS)}
+    words = {*names("checks"), *CONCEPTS, *(operator.name for operator in OPERATORS)}
     marked = {*(f"flaw:{flaw}" for flaw in FLAWS), *(f"fault:{fault}" for fault in FAULT_KINDS)}
     pages = {page.stem for page in PAGES.glob("*.md")}
     expected = words | marked | pages | {key.name for key in SCENARIO.keys}

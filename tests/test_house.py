@@ -35,7 +35,7 @@ TIERS: Final[tuple[tuple[str, ...], ...]] = (
     ("cli", "pytest_plugin"),
     ("commands",),
     ("linting",),
-    ("options", "explain", "authoring"),
+    ("options", "explain", "authoring", "testing"),
     ("explore",),
     ("conformance",),
     ("run", "verify"),

@@ -19,7 +19,14 @@ from tests.conftest import Folder
 STRICT = ("--strict-markers", "--strict-config", "-W", "error")
 
 # A session in this process forgets afterwards what was imported in it, so what each of them needs is imported here.
-NEEDED = ("freezegun.api", "simkit.run", "simkit.options", "simkit.reporters.text", "simkit.subjects.agent")
+NEEDED = (
+    "freezegun.api",
+    "simkit.run",
+    "simkit.options",
+    "simkit.reporters.text",
+    "simkit.subjects.agent",
+    "simkit.testing.simulated",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,7 +152,7 @@ def test_a_failure_is_told_as_a_report_and_its_summary_names_what_broke(
             "*___ Is a answered? [[]run[]] ___*",
             "expect.last_message: *",
             "a.sim.yaml:6   expect.last_message",
-            "Run it again   simkit run *a.sim.yaml::run*",
+            "  Replay   simkit run *a.sim.yaml::run*",
             "FAILED a.sim.yaml::run - expect.last_message: *",
         ]
     )
@@ -208,7 +215,7 @@ def test_a_setting_from_outside_reaches_the_subject_and_the_command_to_run_it_ag
     here.scenario("a", "sets:run", settings="{word: hello}")
     assert session(pytester, here).parseoutcomes() == {"passed": 1}
     result = session(pytester, here, "--simkit-set", "word=bye")
-    result.stdout.fnmatch_lines(["Run it again*--set word=bye"])
+    result.stdout.fnmatch_lines(["  Replay *--set word=bye"])
     assert result.parseoutcomes() == {"failed": 1}
 
 
@@ -218,6 +225,151 @@ def test_a_setting_that_the_subject_does_not_have_is_an_error_of_collection(
     here.scenario("a", "agent")
     result = session(pytester, here, "--simkit-set", "flaw=stub_finsh_stop")
     result.stdout.fnmatch_lines(["simkit: --simkit-set: setting 'flaw' is *did you mean 'stub_finish_stop'?"])
+
+
+def test_a_negative_number_of_plans_is_refused(pytester: pytest.Pytester, here: Folder) -> None:
+    result = session(pytester, here, "--simkit-runs=-1")
+    result.stderr.fnmatch_lines(["ERROR: simkit: --simkit-runs is negative, expected a whole number of 0 or more"])
+
+
+# -- exploring --
+NEAR_MISS = """
+import asyncio
+
+async def run(sim):
+    async for _ in sim.user:
+        task = asyncio.ensure_future(sim.tools["build"]())
+        done, _ = await asyncio.wait([task], timeout=5)
+        sim.said("hello" if done else "I do not know")
+        sim.turn_ended("finished")
+        await task
+"""
+TOOLS = "{build: {takes: 4999ms, returns: ok}}"
+
+
+def near_miss(here: Folder, name: str, **keys: str) -> None:
+    here.file("agents.py", NEAR_MISS)
+    here.scenario(name, "agents:run", tools=TOOLS, provider="[]", explore="{runs: 20, jitter: 5ms}", **keys)
+
+
+def test_a_case_that_explores_is_one_item_and_tells_its_smallest_plan_and_how_to_go_on(
+    pytester: pytest.Pytester, here: Folder
+) -> None:
+    near_miss(here, "a")
+    result = session(pytester, here, "-rA", "--junitxml=out.xml")
+    result.stdout.fnmatch_lines(
+        [
+            "  Smallest failing case: 1 change from the normal order (found by * of 20 plans*",
+            "    jitter=1ms: *",
+            "    timing@0:2: *",
+            "  Replay   simkit run *a.sim.yaml::run* --plan seed=0,jitter=1ms,timing@0:2",
+            "  Keep     simkit pin * scenarios/regressions/",
+            "20 plans beyond the default run; exhausted: *",
+            "FAILED a.sim.yaml::run - expect.last_message: *",
+        ]
+    )
+    properties = ElementTree.parse("out.xml").findall(".//testcase/properties/property")
+    assert [(p.get("name"), p.get("value")) for p in properties][0::2] == [
+        ("simkit_plan", "seed=0,jitter=1ms,timing@0:2"),
+        ("simkit_plans", "20"),
+    ]
+
+
+def test_what_was_found_is_in_the_store_and_is_replayed_first(pytester: pytest.Pytester, here: Folder) -> None:
+    near_miss(here, "a")
+    session(pytester, here)
+    result = session(pytester, here)
+    result.stdout.fnmatch_lines(["*(found before, and run*", "1 plan beyond the default run; *"])
+    assert len([*here.path.glob(".simkit/failures/*.json")]) == 1
+
+
+def test_how_many_plans_are_tried_can_be_said_from_outside(pytester: pytest.Pytester, here: Folder) -> None:
+    near_miss(here, "a")
+    asked = [session(pytester, here, f"--simkit-runs={runs}").parseoutcomes() for runs in (0, 20)]
+    assert asked == [{"passed": 1}, {"failed": 1}]
+
+
+def test_what_is_found_in_a_case_that_is_expected_to_fail_is_expected(pytester: pytest.Pytester, here: Folder) -> None:
+    near_miss(here, "a", xfail="a known bug")
+    assert session(pytester, here).parseoutcomes() == {"xfailed": 1}
+
+
+# -- tests in a world --
+SIMULATED = """
+import asyncio
+import pytest
+import simkit
+
+@pytest.fixture
+def money():
+    return 100
+
+class TestBank:
+    @pytest.mark.parametrize("taken", [10, 60])
+    @simkit.simulated(runs=50, order="any")
+    async def test_who_is_first(self, money, taken):
+        came = []
+        async def take(name):
+            await asyncio.sleep(0)
+            came.append(name)
+        await asyncio.gather(take("a"), take("b"))
+        assert taken < 50 or came[0] == "a"
+
+@simkit.simulated
+async def test_it_is_left_out():
+    pytest.importorskip("no_such_module_anywhere")
+
+@simkit.simulated
+async def test_a_scenario_is_played(simkit_world):
+    sim = simkit_world.play("a.sim.yaml")
+    async for _ in sim.user:
+        sim.said("hello"), sim.turn_ended("finished")
+"""
+
+
+def test_simulated_tests_stand_beside_scenarios_and_tell_their_plan(pytester: pytest.Pytester, here: Folder) -> None:
+    here.file("test_bank.py", SIMULATED)
+    here.scenario("a")
+    result = session(pytester, here, "-rA", "-p", "no:anyio")
+    failing = "test_bank.py::TestBank::test_who_is_first[60]"
+    result.stdout.fnmatch_lines(
+        [
+            "E *simkit: under the plan seed=0,order=any,order@0:1",
+            'E *run it again: pytest "test_bank.py::*::test_who_is_first*" --simkit-plan=seed=0,order=any,order@0:1',
+            "E *the default run passes, and * of 49 further plans fail like this",
+        ]
+    )
+    assert (outcomes(result), result.parseoutcomes()["skipped"]) == (
+        [
+            f"FAILED {failing}",
+            "PASSED a.sim.yaml::run",
+            "PASSED test_bank.py::TestBank::test_who_is_first[10]",
+            "PASSED test_bank.py::test_a_scenario_is_played",
+        ],
+        1,
+    )
+    again = session(pytester, here, failing, "--simkit-plan=seed=0,order=any,order@0:1")
+    again.stdout.fnmatch_lines(["E *simkit: under the plan seed=0,order=any,order@0:1"])
+
+
+def test_a_mark_for_anyio_does_not_get_in_the_way(pytester: pytest.Pytester, here: Folder) -> None:
+    here.file("conftest.py", "import pytest\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n")
+    here.file("test_one.py", "import pytest, simkit\npytestmark = pytest.mark.anyio\n" + AN_HOUR)
+    assert session(pytester, here).parseoutcomes() == {"passed": 2}
+
+
+AN_HOUR = """
+import asyncio
+
+@simkit.simulated
+async def test_an_hour():
+    await asyncio.sleep(3600)
+    assert asyncio.get_running_loop().time() == 3600
+
+async def test_of_anyio():
+    await asyncio.sleep(0.001)
+    assert asyncio.get_running_loop().time() != 3600
+"""
 
 
 # -- beside others --

@@ -19,7 +19,7 @@ from simkit.model.verdict import Finding, NotApplicable, Verdict
 
 _SAYS: Final = {
     "raised": "the subject raised an exception",
-    "deadlock": "nothing could ever happen again",
+    "deadlock": "nothing can happen any more",
     "livelock": "the subject was spinning without getting anywhere",
     "horizon": "the run reached its limit of virtual time",
     "unmatched": "a request came that the script did not foresee",
@@ -58,7 +58,9 @@ def _was_cancelled(trace: Trace, raised: Event) -> bool:
 
 def _stopped(end: Event) -> str:
     reason = str(end.get("reason"))
-    text = str(end.get("text") or "").strip()
+    # The kernel's own words say the same once more.
+    text = str(end.get("text") or "").strip().removeprefix("nothing can ever happen again: ")
+    text = text.removesuffix(f"(at {at(end)})").rstrip()
     return f"{_SAYS.get(reason, f'the run was ended ({reason})')} at {at(end)}" + (f": {text}" if text else "")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from simkit.checks.comparing import Fact, matches, say, to_be
@@ -160,7 +161,8 @@ def _compare_each(expectation: Expectation, facts: list[Fact], trace: Trace) -> 
     if len(matchers) != len(facts):
         actual = ", ".join(say(fact.value, spans=fact.spans) for fact in facts) or "none"
         events = [fact.events[-1].n for fact in facts[-1:]] or _end(trace)
-        yield _unmet(expectation, f"expected {name} to be {len(matchers)} in number, but there were {actual}", events)
+        text = f"expected {name} to be {len(matchers)} in number, but there were {actual}"
+        yield _unmet(expectation, text, events, expected=f"{len(matchers)} in number", actual=actual)
         return
     for index, (fact, matcher) in enumerate(zip(facts, matchers, strict=True), 1):
         yield from _compare(expectation, f"{name}, number {index},", fact, matcher, trace)
@@ -170,23 +172,39 @@ def _compare(expectation: Expectation, name: str, fact: Fact, matcher: Matcher, 
     if expectation.fact == "ends_within" and matcher.op == "exactly":
         matcher = Matcher(op="at_most", value=matcher.value)
     if not matches(fact, matcher):
-        text = f"expected {name} {to_be(matcher, spans=fact.spans)}, but it was {say(fact.value, spans=fact.spans)}"
-        yield _unmet(expectation, text, _deciding(fact, matcher) or _end(trace))
+        wanted, actual = to_be(matcher, spans=fact.spans), say(fact.value, spans=fact.spans)
+        text = f"expected {name} {wanted}, but it was {actual}"
+        unmet = _unmet(
+            expectation, text, _deciding(fact, matcher) or _end(trace), expected=f"{name} {wanted}", actual=actual
+        )
+        over = _over(fact, matcher)
+        yield unmet if over is None else replace(unmet, counted=tuple(e.n for e in fact.events), limit=over)
 
 
-def _unmet(expectation: Expectation, text: str, events: Sequence[int]) -> Finding:
-    return Finding(law=f"expect.{expectation.fact}", text=text, events=tuple(events), place=expectation.place)
+def _unmet(expectation: Expectation, text: str, events: Sequence[int], *, expected: str, actual: str) -> Finding:
+    return Finding(
+        law=f"expect.{expectation.fact}",
+        text=text,
+        events=tuple(events),
+        place=expectation.place,
+        expected=expected,
+        actual=actual,
+    )
 
 
 def _deciding(fact: Fact, matcher: Matcher) -> list[int]:
     """Point to the first event too many, to both ends of a span, or to the last event there was."""
     if fact.spans:
         return [event.n for event in fact.events]
+    most = _over(fact, matcher)
+    return [event.n for event in (fact.events[-1:] if most is None else fact.events[most : most + 1])]
+
+
+def _over(fact: Fact, matcher: Matcher) -> int | None:
+    """Return how many events are allowed, where there were more of them."""
     most = _most(matcher)
     # Of a sum, such as that of tokens, no one event is too many.
-    if most is not None and fact.value == len(fact.events) > most:
-        return [fact.events[most].n]
-    return [event.n for event in fact.events[-1:]]
+    return most if most is not None and not fact.spans and fact.value == len(fact.events) > most else None
 
 
 def _most(matcher: Matcher) -> int | None:
@@ -201,7 +219,7 @@ def _most(matcher: Matcher) -> int | None:
 
 def _end(trace: Trace) -> list[int]:
     """Of what never came, only the end of the run tells that it did not come any more."""
-    return [event.n for event in trace.events[-1:]]
+    return [event.n for event in (trace.of("run.end") or trace.events)[-1:]]
 
 
 # -- the sentence ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from simkit.model.duration import NS_PER_US, format_instant
 from simkit.model.scenario import Scenario
-from simkit.model.timeline import BackgroundReply, Place, StreamReply
+from simkit.model.timeline import BackgroundReply, Disconnect, KeepAlive, Pace, Place, Step, StreamReply, Wait
 from simkit.model.trace import Event, Trace
 
 # Instants pass through floats at asyncio's door; what differs by less than this was meant to be equal.
@@ -114,7 +114,17 @@ def answer_place(scenario: Scenario, exchange: Exchange) -> Place | None:
     if not isinstance(answer.reply, StreamReply | BackgroundReply) or not isinstance(step, int):
         return answer.place
     steps = answer.reply.steps
+    ended = _hung_up(steps[step + 1 :], exchange.end)
+    if ended is not None:
+        return ended.place or answer.place
     return (steps[step].place if 0 <= step < len(steps) else None) or answer.place
+
+
+def _hung_up(steps: Sequence[Step], end: Event | None) -> Step | None:
+    """Return the step that ended a stream, where nothing that leaves an event of its own stands before it."""
+    after = next((step for step in steps if not isinstance(step, Wait | Pace | KeepAlive)), None)
+    same = isinstance(after, Disconnect) and end is not None and end.get("how") == after.how
+    return after if same else None
 
 
 # -- tools -----------------------------------------------------------------------------------------

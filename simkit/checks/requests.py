@@ -45,7 +45,8 @@ def _bounded_requests(scenario: Scenario, trace: Trace, parameter: object) -> It
                 f"{who} made {len(requests)} completion requests, and at most {most} are allowed: "
                 f"request {number(over, 'request')} at {at(over)} was the first too many"
             )
-            yield Finding(law="bounded_requests", text=text, events=(over.n,))
+            counted = tuple(request.n for request in requests)
+            yield Finding(law="bounded_requests", text=text, events=(over.n,), counted=counted, limit=most)
 
 
 def _groups(trace: Trace) -> list[tuple[str, list[Event]]]:
@@ -155,7 +156,8 @@ def _repeated(same: list[Event], most: int) -> Finding:
         f"and at most "
         f"{most} times is allowed: request {number(over, 'request')} at {at(over)} asked nothing new"
     )
-    return Finding(law="no_repeated_request", text=text, events=(same[0].n, over.n))
+    counted = tuple(request.n for request in same)
+    return Finding(law="no_repeated_request", text=text, events=(same[0].n, over.n), counted=counted, limit=most)
 
 
 NO_REPEATED_REQUEST: Final = Law(

@@ -10,7 +10,7 @@ that is looked for.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from simkit.checks.reading import (
@@ -27,6 +27,7 @@ from simkit.checks.reading import (
 from simkit.contracts import Law
 from simkit.model.duration import NS_PER_S, format_duration, format_instant
 from simkit.model.scenario import Scenario
+from simkit.model.timeline import Place
 from simkit.model.trace import Event, Trace
 from simkit.model.verdict import Finding, NotApplicable
 
@@ -50,7 +51,9 @@ def _bounded_silence(scenario: Scenario, trace: Trace, parameter: object) -> Ite
     answers = exchanges(trace) if any(one.gap for one in found) else {}
     for one in found:
         if one.gap:
-            yield _too_silent(scenario, answers[number(one.request, "request")], one.gap, most_ns)
+            exchange = answers[number(one.request, "request")]
+            place = answer_place(scenario, _silent(exchange, one.gap, trace))
+            yield _too_silent(exchange, one.gap, most_ns, place)
 
 
 def _silences(trace: Trace, most_ns: int) -> list[_Open]:
@@ -88,7 +91,16 @@ def _mark(one: _Open, event: Event, most_ns: int) -> None:
     one.last = event
 
 
-def _too_silent(scenario: Scenario, exchange: Exchange, gap: tuple[Event, Event], most_ns: int) -> Finding:
+def _silent(exchange: Exchange, gap: tuple[Event, Event], trace: Trace) -> Exchange:
+    """Return the exchange as it was in the gap: what came after it is not what was silent."""
+    spoken = (e for e in trace.events[gap[0].n : gap[1].n] if e.kind in ("frame", "silence"))
+    within = [event for event in spoken if event.get("request") == exchange.number]
+    silences = [event for event in within if event.kind == "silence"]
+    last = (silences or within)[-1:]
+    return replace(exchange, step=last[0] if last else exchange.step, end=None)
+
+
+def _too_silent(exchange: Exchange, gap: tuple[Event, Event], most_ns: int, place: Place | None) -> Finding:
     before, after = gap
     text = (
         f"request {exchange.number} stayed open for {format_duration(after.at_ns - before.at_ns)} without "
@@ -96,7 +108,6 @@ def _too_silent(scenario: Scenario, exchange: Exchange, gap: tuple[Event, Event]
         f"{at(before)} to {at(after)}; at most {format_duration(most_ns)} is allowed, and keep-alives are "
         f"no content"
     )
-    place = answer_place(scenario, exchange)
     return Finding(law="bounded_silence", text=text, events=(before.n, after.n), place=place)
 
 

@@ -10,11 +10,12 @@ import sys
 
 import click
 
+from simkit.commands.completion import complete_names
 from simkit.commands.terminal import EPILOG, say
 
 
 @click.command("explain", epilog=EPILOG)
-@click.argument("name", required=False, metavar="[NAME]")
+@click.argument("name", required=False, metavar="[NAME]", shell_complete=complete_names)
 def command(name: str | None) -> None:
     """Say what a name means: of a law, a key of a scenario, a comparison, a fault, a flaw, or a page.
 

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import click
 
+from simkit.commands.completion import complete_paths
 from simkit.commands.terminal import FAILED, PASSED, WRONG, complain, counted, say
 from simkit.errors import SimkitError, UsageError
 
@@ -32,7 +33,7 @@ _EPILOG: Final = (
 
 
 @click.command("lint", epilog=_EPILOG)
-@click.argument("paths", nargs=-1, metavar="[PATH | FILE::ROW]...")
+@click.argument("paths", nargs=-1, metavar="[PATH | FILE::ROW]...", shell_complete=complete_paths)
 @click.option("--fix", is_flag=True, help="Mend what is mechanical: key order, units, misspelt words, missing quotes.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and write nothing.")
 @click.option("--no-run", is_flag=True, help="Leave out every rule that runs the cases.")

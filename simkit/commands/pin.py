@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simkit.commands.completion import complete_ids
 from simkit.commands.stored import case_of, stored_of
 from simkit.commands.terminal import complain, say
 from simkit.errors import UsageError
@@ -31,7 +32,7 @@ _EPILOG = (
 
 
 @click.command("pin", epilog=_EPILOG)
-@click.argument("what", metavar="ID | FILE")
+@click.argument("what", metavar="ID | FILE", shell_complete=complete_ids)
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 @click.option("--short", is_flag=True, help="Leave out of the scenario whatever the failure does not need.")
 def command(what: str, folder: str, short: bool) -> None:

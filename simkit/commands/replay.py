@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simkit.commands.completion import complete_ids, complete_paths
 from simkit.commands.stored import case_of, one_case, stored_of
 from simkit.commands.terminal import BROKEN, FAILED, PASSED, encoding_of, has_colour, say
 from simkit.errors import UsageError
@@ -36,8 +37,8 @@ _SEED = "seed="
 
 
 @click.command("replay", epilog=_EPILOG)
-@click.argument("what", metavar="ID | FILE | PLAN")
-@click.argument("path", required=False, metavar="[SCENARIO]")
+@click.argument("what", metavar="ID | FILE | PLAN", shell_complete=complete_ids)
+@click.argument("path", required=False, metavar="[SCENARIO]", shell_complete=complete_paths)
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a setting of the subject.")
 @click.option("--subject", metavar="NAME", help="Run this subject instead: a name or package.module:callable.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the whole time line of a failure.")
@@ -110,6 +111,7 @@ def _read(what: str, path: str | None, outside: Outside) -> _Replayed:
 
 # -- printing ----------------------------------------------------------------------------------------------------------
 def _options(replayed: _Replayed, verbosity: int) -> ReportOptions:
+    from simkit.commands.code import line_of_code  # lazy: as above
     from simkit.reporters.text import ReportOptions  # lazy: as above
 
     return ReportOptions(
@@ -119,18 +121,19 @@ def _options(replayed: _Replayed, verbosity: int) -> ReportOptions:
         overrides=replayed.settings,
         subject=replayed.subject,
         encoding=encoding_of(sys.stdout),
+        code=line_of_code,
     )
 
 
 def _report(result: Result, options: ReportOptions) -> None:
-    from simkit.explore.pin import in_words  # lazy: as above
+    from simkit.reporters.plans import in_words  # lazy: as above
     from simkit.reporters.text import case_line, failure  # lazy: as above
 
     say(sys.stdout, case_line(result, options))
+    words = in_words(result.plan, result.trace)
     if result.is_bad:
         say(sys.stdout, failure(result, options))
-    words = in_words(result.plan, result.trace)
-    if words and options.verbosity >= 0:
+    elif words and options.verbosity >= 0:
         say(sys.stdout, f"{words}\n")
 
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from _thread import allocate_lock
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -21,7 +21,19 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 
 import click
 
+from simkit.commands.completion import complete_paths
+from simkit.commands.outputs import (
+    REPORT_FOLDER,
+    SUMMARY_FILE,
+    Output,
+    Pages,
+    annotated,
+    on_github,
+    opened,
+    pages_for,
+)
 from simkit.commands.progress import Progress, progress_on
+from simkit.commands.shards import Shard
 from simkit.commands.terminal import (
     BROKEN,
     EPILOG,
@@ -35,21 +47,22 @@ from simkit.commands.terminal import (
     has_colour,
     say,
 )
-from simkit.errors import UsageError
-from simkit.options import SUFFIX, Outside, parse_overrides, read_paths
+from simkit.options import Outside, parse_overrides, read_paths
 
 if TYPE_CHECKING:
     from simkit.model.plan import Plan
     from simkit.model.scenario import Scenario
     from simkit.model.verdict import Result
-    from simkit.reporters.text import ReportOptions
+    from simkit.reporters.text import Known, ReportOptions
+
+    _Keeper = Callable[[Result], Known]
 
 # Real seconds that a case has to end after Ctrl-C: enough for a teardown, too little to be taken for a hang.
 _GRACE_S: Final = 1.5
 
 
 @click.command("run", epilog=EPILOG)
-@click.argument("paths", nargs=-1, metavar="[PATH | FILE::ROW]...")
+@click.argument("paths", nargs=-1, metavar="[PATH | FILE::ROW]...", shell_complete=complete_paths)
 @click.option(
     "--set",
     "settings",
@@ -71,12 +84,29 @@ _GRACE_S: Final = 1.5
     help="Write the traces as JSON lines.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the verdicts."
+    "--junit", "junit_file", metavar="FILE", type=click.Path(dir_okay=False), help="Write the verdicts as JUnit XML."
 )
+@click.option(
+    "--report",
+    default="none",
+    metavar="failures|all|DIR",
+    help=f"Write a page for each failure, or for each case, and an index: to {REPORT_FOLDER}/, or for failures to DIR.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="How to print the verdicts; github prints annotations, and text does too inside a GitHub workflow.",
+)
+@click.option("--shard", metavar="I/N", help="Run part I of N of the cases; together the parts are all cases.")
 @click.option(
     "--verify",
     is_flag=True,
     help="Run everything again in a new process under another hash seed, and fail where a trace differs.",
+)
+@click.option(
+    "--no-save", is_flag=True, help="Keep no failure in .simkit/failures, where show, replay and pin find it."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Print the whole time line of a failure.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures in short, and the summary.")
@@ -86,8 +116,12 @@ def command(
     subject: str | None,
     plan: str | None,
     trace_file: str | None,
+    junit_file: str | None,
+    report: str,
     form: str,
+    shard: str | None,
     verify: bool,
+    no_save: bool,
     verbose: bool,
     quiet: bool,
 ) -> None:
@@ -99,27 +133,72 @@ def command(
       simkit run scenarios/hermes --set flaw=stub_finish_stop
       simkit run "scenarios/hermes/stall_mid_tool_call.sim.yaml::181s"
       simkit run scenarios/ --trace out.jsonl
+      simkit run scenarios/ --shard 1/4 --junit simkit.xml --report failures
     """
-    from simkit.run import as_plan  # lazy: --help and usage errors need no kernel
+    from simkit.reporters.layout import ReportOptions  # lazy: --help and usage errors need no kernel
+    from simkit.run import as_plan  # lazy: as above
 
     overrides = parse_overrides(settings)
     level = 1 if verbose else -1 if quiet else 0
     out = sys.stdout
     # Whatever an agent prints must not get between the lines of the document.
-    with contextlib.redirect_stdout(sys.stderr) if form == "json" else contextlib.nullcontext():
-        cases = read_paths(paths or (".",), Outside(settings=overrides, subject=subject))
-        printer = _Json(out) if form == "json" else _text(overrides, subject, level, len(cases))
-        session = _Session(cases, None if plan is None else as_plan(plan), subject, printer)
-        with _trace_target(trace_file) as session.trace_to:
+    with contextlib.redirect_stdout(sys.stderr) if form != "text" else contextlib.nullcontext():
+        part = None if shard is None else Shard.parse(shard)
+        keeper = _keeper(overrides, subject, no_save)
+        given = ReportOptions(overrides=overrides, subject=subject)
+        pages = pages_for(report, keeper, given)
+        every = read_paths(paths or (".",), Outside(settings=overrides, subject=subject))
+        cases = every if part is None else part.of(every)
+        if part is not None:
+            complain(f"simkit: {part.told(every)}")
+        printer = _printer(form, out, keeper) or _text(overrides, subject, level, len(cases), keeper)
+        session = _Session(cases, None if plan is None else as_plan(plan), subject, printer, _annotated(form, out))
+        with contextlib.ExitStack() as files:
+            session.outputs = [*_outputs(files, trace_file, junit_file, given), *([pages] if pages else [])]
             session.play()
             code = session.conclude()
         if verify and not session.interrupted:
-            code = max(code, _verify(session.results, paths, settings, subject, plan))
+            code = max(code, _verify(session.results, paths, settings, subject, plan, shard))
     click.get_current_context().exit(code)
 
 
+def _annotated(form: str, out: IO[str] | None) -> IO[str] | None:
+    """Return where annotations go, which a workflow reads in both streams; None where nobody reads them."""
+    if form == "github":
+        return out
+    return (sys.stderr if form == "json" else out) if on_github(os.environ) else None
+
+
+def _outputs(
+    files: contextlib.ExitStack, trace: str | None, junit: str | None, options: ReportOptions
+) -> Iterator[Output]:
+    """Open what this call writes before the first run: an unwritable place is told at once."""
+    if trace is not None:
+        from simkit.reporters.jsonl import JSONL  # lazy: as above
+
+        yield files.enter_context(
+            opened("trace", trace, lambda results: JSONL.render([r for r in results if not r.is_skipped]))
+        )
+    if junit is not None:
+        from simkit.reporters.junit import JUnitReporter  # lazy: as above
+
+        yield files.enter_context(opened("JUnit file", junit, JUnitReporter(options=options).render))
+    summary = os.environ.get(SUMMARY_FILE)
+    if summary:
+        from simkit.reporters.summary import SummaryReporter  # lazy: as above
+
+        # Other steps of the job have written there.
+        render = SummaryReporter(options=options).render
+        yield files.enter_context(opened("summary of the job", summary, render, mode="a"))
+
+
 def _verify(
-    results: Sequence[Result], paths: Sequence[str], settings: Sequence[str], subject: str | None, plan: str | None
+    results: Sequence[Result],
+    paths: Sequence[str],
+    settings: Sequence[str],
+    subject: str | None,
+    plan: str | None,
+    shard: str | None,
 ) -> int:
     """Run all cases once more elsewhere, tell what came out differently, and return the exit code for that."""
     from simkit.verify import verify  # lazy: as above
@@ -130,38 +209,14 @@ def _verify(
         say(sys.stdout, "\nverified: there was nothing to run")
         return PASSED
     options = [*(f"--set={text}" for text in settings)]
-    options += [f"--{name}={value}" for name, value in (("subject", subject), ("plan", plan)) if value is not None]
+    given = {"subject": subject, "plan": plan, "shard": shard}
+    options += [f"--{name}={value}" for name, value in given.items() if value is not None]
     different = verify(results, [*options, "--", *paths])
     for text in different:
         say(sys.stdout, f"\n{text}")
     same = len(results) - len(different)
     say(sys.stdout, f"\nverified: {same} of {counted(len(results), 'case')} ran the same under another hash seed")
     return FAILED if different else PASSED
-
-
-@contextlib.contextmanager
-def _trace_target(name: str | None) -> Iterator[IO[str] | None]:
-    """Open the trace file before the first run: an unwritable place is told at once."""
-    if name is None:
-        yield None
-        return
-    if name.endswith(SUFFIX):
-        # ``--trace`` without its value takes the next word, which is a scenario that somebody wrote.
-        raise UsageError(f"the trace would overwrite the scenario {name!r}, expected a name such as out.jsonl")
-    try:
-        target = open(name, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise UsageError(_unwritable(name, error)) from error
-    try:
-        yield target
-    finally:
-        # Closing writes again what could not be written, and that was told.
-        with contextlib.suppress(OSError):
-            target.close()
-
-
-def _unwritable(name: str, error: OSError) -> str:
-    return f"the trace cannot be written to {name!r}: {error.strerror}"
 
 
 # -- the run ---------------------------------------------------------------------------------------------------------
@@ -173,7 +228,8 @@ class _Session:
     plan: Plan | None
     subject: str | None
     printer: _Printer
-    trace_to: IO[str] | None = None
+    annotate_to: IO[str] | None = None
+    outputs: Sequence[Output | Pages] = ()
     results: list[Result] = field(default_factory=list)
     interrupted: bool = False
 
@@ -197,25 +253,18 @@ class _Session:
             self.interrupted = True
 
     def conclude(self) -> int:
-        """Print what is to be said at the end, write the traces, and return the exit code."""
+        """Print what is to be said at the end, write what was asked for, and return the exit code."""
         self.printer.end(self.results, self.cases, self.interrupted)
-        written = self._write_traces()
+        self._annotate()
+        written = [output.write(self.results) for output in self.outputs]
         if self.interrupted:
             return INTERRUPTED
-        return _exit_code(self.results) if written else WRONG
+        return _exit_code(self.results) if all(written) else WRONG
 
-    def _write_traces(self) -> bool:
-        if self.trace_to is None:
-            return True
-        from simkit.reporters.jsonl import JSONL  # lazy: as above
-
-        try:
-            self.trace_to.write(JSONL.render([r for r in self.results if not r.is_skipped]))
-            self.trace_to.flush()
-        except OSError as error:
-            complain(f"simkit: {_unwritable(self.trace_to.name, error)}")
-            return False
-        return True
+    def _annotate(self) -> None:
+        told = annotated(self.results, os.environ) if self.annotate_to is not None else ""
+        if told:
+            say(self.annotate_to, told)
 
     @contextlib.contextmanager
     def _ctrl_c(self) -> Iterator[None]:
@@ -275,6 +324,7 @@ class _Text:
     options: ReportOptions
     total: int
     progress: Progress | None
+    keeper: _Keeper
 
     def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]:
         if self.progress is None:
@@ -291,7 +341,7 @@ class _Text:
         if self.options.verbosity >= 0:
             say(self.out, case_line(result, self.options))
         if result.is_bad:
-            say(self.out, failure(result, self.options))
+            say(self.out, failure(result, self.options, self.keeper(result)))
 
     def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
         from simkit.reporters.text import summary  # lazy: as above
@@ -309,6 +359,7 @@ class _Json:
     """Prints one document at the end, and nothing else."""
 
     out: IO[str] | None
+    keeper: _Keeper
 
     def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
@@ -317,11 +368,41 @@ class _Json:
         pass
 
     def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
-        from simkit.reporters.json import JSON  # lazy: as above
+        from simkit.reporters.json import JsonReporter  # lazy: as above
 
         if interrupted:
             complain(f"\n{_interrupted(results, cases)}")
-        say(self.out, JSON.render(results).rstrip("\n"))
+        ids = {result.scenario.name: self.keeper(result).id for result in results if result.is_bad}
+        say(self.out, JsonReporter(ids=ids).render(results).rstrip("\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Brief:
+    """Prints the summary only: what failed is annotated."""
+
+    out: IO[str] | None
+    keeper: _Keeper
+
+    def while_running(self, case: Scenario, before: Sequence[Result]) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def case(self, result: Result) -> None:
+        if result.is_bad:
+            self.keeper(result)
+
+    def end(self, results: Sequence[Result], cases: Sequence[Scenario], interrupted: bool) -> None:
+        from simkit.reporters.text import summary  # lazy: as above
+
+        if interrupted:
+            complain(f"\n{_interrupted(results, cases)}")
+        say(self.out, summary(results))
+
+
+def _printer(form: str, out: IO[str] | None, keeper: _Keeper) -> _Printer | None:
+    """Return the printer for a machine, or None where people read."""
+    if form == "json":
+        return _Json(out, keeper)
+    return _Brief(out, keeper) if form == "github" else None
 
 
 def _interrupted(results: Sequence[Result], cases: Sequence[Scenario]) -> str:
@@ -329,9 +410,23 @@ def _interrupted(results: Sequence[Result], cases: Sequence[Scenario]) -> str:
     return f"interrupted{at}: {len(results)} of {counted(len(cases), 'case')} done"
 
 
-def _text(overrides: dict[str, str], subject: str | None, verbosity: int, total: int) -> _Text:
+def _keeper(overrides: Mapping[str, str], subject: str | None, no_save: bool) -> _Keeper:
+    """Return what stores a failure and says under which id."""
+    from simkit.reporters.text import UNKNOWN_TO_ALL  # lazy: as above
+
+    def keep_it(result: Result) -> Known:
+        from simkit.explore.keeping import keep  # lazy: a run in which all passes needs no store
+        from simkit.explore.store import Store  # lazy: as above
+
+        return UNKNOWN_TO_ALL if no_save else keep(result, Store(), settings=overrides, subject=subject)
+
+    return keep_it
+
+
+def _text(overrides: Mapping[str, str], subject: str | None, verbosity: int, total: int, keeper: _Keeper) -> _Text:
     import shutil  # lazy: only a text report asks for the width
 
+    from simkit.commands.code import line_of_code  # lazy: as above
     from simkit.reporters.text import ReportOptions  # lazy: as above
 
     out: IO[str] | None = sys.stdout
@@ -342,5 +437,6 @@ def _text(overrides: dict[str, str], subject: str | None, verbosity: int, total:
         overrides=overrides,
         subject=subject,
         encoding=encoding_of(out),
+        code=line_of_code,
     )
-    return _Text(out, options, total, progress_on(out, total))
+    return _Text(out, options, total, progress_on(out, total), keeper)

@@ -1,7 +1,7 @@
 """Exploring: many plans for one scenario, and what is made of the failures that they find.
 
-``simkit.explore(target, runs=100)`` is ``search.explore``: this room can be called, because its name is that of the public
-function too, and what a package is called after an import of one of its rooms is the room.
+``simkit.explore(target, runs=100)`` is ``search.explore``: this room can be called, because it has the name of that
+public function, and what an import of one of its files leaves under that name is the room.
 
 ``outcome``    what a run comes to, as far as an exploration cares
 ``running``    runs one plan of a scenario, or of a coroutine function

@@ -24,6 +24,7 @@ from simkit.model.scenario import Scenario, StrikePlace, Sweep
 from simkit.strategies.sequential import ACTORS
 from simkit.strategies.systematic import one_more
 
+_MIX: Final = "mix"
 # How many deviations the plans of a systematic search have at most, unless somebody says otherwise.
 DEPTH: Final = 2
 # The depths of PCT that take turns: two ordered events, three, or nothing but an order of the actors.
@@ -53,7 +54,13 @@ class Space:
     seed: int = 0
     runs: int = 0
     depth: int = DEPTH
-    strategy: str = "mix"
+    strategy: str = _MIX
+
+    def __post_init__(self) -> None:
+        """Raise ``UsageError`` for a strategy that there is none of."""
+        known = [_MIX, *_LANES, *names("strategies")]
+        if self.strategy not in known:
+            raise UsageError(f"no strategy is called {self.strategy!r}{nearest(self.strategy, dict.fromkeys(known))}")
 
     @property
     def default(self) -> Attempt:
@@ -70,7 +77,7 @@ def space_of(
     *,
     runs: int,
     seed: int = 0,
-    strategy: str = "mix",
+    strategy: str = _MIX,
     order: str = "timing",
     jitter_ns: int = 0,
     depth: int = DEPTH,
@@ -94,8 +101,7 @@ def space_of(
 def attempts(space: Space, first: Outcome) -> Iterator[Attempt]:
     """Yield the attempts behind the default run, whose outcome is ``first``, numbered from 1.
 
-    They end where the runs of the space do, or with all that there is to try. Raises ``UsageError`` for a strategy that
-    there is none of.
+    They end where the runs of the space do, or with all that there is to try.
     """
     ways = islice(_ways(space, first), space.runs - 1 if space.runs else None)
     return (Attempt(number=number, plan=plan, strategy=strategy) for number, (plan, strategy) in enumerate(ways, 1))
@@ -116,14 +122,10 @@ def children(attempt: Attempt, outcome: Outcome, depth: int = DEPTH) -> Iterator
 
 # -- the strategies ---------------------------------------------------------------------------------------------------
 def _ways(space: Space, first: Outcome) -> _Lane:
-    if space.strategy == "mix":
+    if space.strategy == _MIX:
         return _mix(space, first)
-    if space.strategy in _LANES:
-        return _LANES[space.strategy](space, first)
-    if space.strategy not in names("strategies"):
-        known = ["mix", *_LANES, *names("strategies")]
-        raise UsageError(f"no strategy is called {space.strategy!r}{nearest(space.strategy, known)}")
-    return _seeded(space, space.strategy)
+    lane = _LANES.get(space.strategy)
+    return lane(space, first) if lane else _seeded(space, space.strategy)
 
 
 def _mix(space: Space, first: Outcome) -> _Lane:

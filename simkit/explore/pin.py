@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -25,12 +24,11 @@ from simkit.explore.failures import Failure, same_failure
 from simkit.explore.running import HEAL, as_broken
 from simkit.language.reader import loads, shown_path
 from simkit.language.writer import write
-from simkit.model.duration import format_duration, format_instant
-from simkit.model.plan import FAULT_KINDS, Deviation, Plan, Strike
+from simkit.model.plan import Plan
 from simkit.model.redact import redact
 from simkit.model.scenario import Exploring, Scenario
-from simkit.model.trace import Event, Trace
 from simkit.model.verdict import Result
+from simkit.reporters.plans import in_words
 from simkit.run import run_case, run_once
 
 _SUFFIX: Final = ".sim.yaml"
@@ -116,68 +114,3 @@ def _gone_if_broken(path: Path) -> Iterator[None]:
     except BaseException:
         path.unlink()
         raise
-
-
-# -- a plan in words ---------------------------------------------------------------------------------------------------
-_CHOICES: Final[Mapping[str, str]] = {
-    "tie": "of all that is due at this instant, {} comes first",
-    "deadline": "what is due at a deadline waits: {}",
-    "timing": "{}",
-    "thread": "of the threads that could go on, {} does",
-    "suspend": "{}",
-    "order": "of the callbacks that are ready, that of {} goes first",
-}
-_SITE: Final = re.compile(r"(?P<what>[a-z]+)(?P<number>\d+)(?:\.(?:frame(?P<frame>\d+)|(?P<when>start|end)))?")
-_PLACES: Final[Mapping[str, str]] = {
-    "answer": "the answer to request {number}",
-    "job": "a stream of the job of request {number}",
-    "poll": "request {number} about a job",
-    "tool": "the {when} of run {number} of a tool",
-    "user": "what the user does, act {number}",
-}
-
-
-def in_words(plan: Plan, trace: Trace) -> str:
-    """Return what a plan does in the run that this trace tells of, a line for each part of the plan."""
-    struck = {event.get("site"): event for event in trace.of("fault")}
-    picked = {event.get("number"): event for event in trace.of("choice")}
-    strikes = (_strike_in_words(strike, struck.get(strike.site), trace) for strike in plan.strikes)
-    choices = (_choice_in_words(one, picked.get(one.number)) for one in plan.deviations)
-    return "\n".join([*_base_in_words(plan), *strikes, *choices])
-
-
-def _base_in_words(plan: Plan) -> Iterator[str]:
-    if plan.seed:
-        yield f"seed={plan.seed}: the stream of chance for ids, retry delays and the order of sets"
-    if plan.order == "any":
-        yield "order=any: callbacks run in orders that asyncio itself does not produce"
-    if plan.jitter_ns:
-        jitter = format_duration(plan.jitter_ns)
-        yield f"jitter={jitter}: what comes from outside may shift by {jitter} around a deadline"
-
-
-def _strike_in_words(strike: Strike, event: Event | None, trace: Trace) -> str:
-    fault = FAULT_KINDS[strike.kind].rstrip(".")
-    return f"{strike.text()}: {_at(event)}{_site_in_words(strike.site, trace)}: {fault[0].lower()}{fault[1:]}"
-
-
-def _choice_in_words(deviation: Deviation, event: Event | None) -> str:
-    if event is None:
-        return f"{deviation.text()}: a choice of {deviation.kind}"
-    sentence = _CHOICES.get(deviation.kind, f"{deviation.kind}: {{}}")
-    return f"{deviation.text()}: {_at(event)}{sentence.format(event.get('picked'))}"
-
-
-def _at(event: Event | None) -> str:
-    return "" if event is None else f"at {format_instant(event.at_ns)}, "
-
-
-def _site_in_words(site: str, trace: Trace) -> str:
-    found = _SITE.fullmatch(site)
-    if found is None or found["what"] not in _PLACES:
-        return site
-    where = _PLACES[found["what"]].format(**found.groupdict())
-    if found["what"] == "tool":
-        runs = (event for event in trace.of("tool.start") if event.get("run") == int(found["number"]))
-        where += "".join(f", {event.get('tool')}" for event in runs)
-    return where if found["frame"] is None else f"before frame {found['frame']} (from 0) of {where}"

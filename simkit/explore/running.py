@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from traceback import walk_tb
 from typing import Any, Final, Protocol, cast
 
@@ -37,8 +38,12 @@ _STDLIB: Final = os.path.dirname(os.__file__) + os.sep
 # The law of a run that goes on for too long after its last fault.
 HEAL: Final = "explore.heal"
 _ACTS: Final = ("user.says", "user.cancels", "user.leaves")
-# What differs between two runs that fail for one reason: numbers, and what stands in quotes.
-_PASSING: Final = re.compile(r"\d+(\.\d+)?(ns|us|ms|s|m|h|d)?|'[^']*'|\"[^\"]*\"")
+# What differs between two runs that fail for one reason: numbers, ids (words with a digit), and what stands in quotes.
+_PASSING: Final = re.compile(r"'[^']*'|\"[^\"]*\"|[\w-]*\d[\w.-]*")
+
+
+# What is run in a world where there is no scenario.
+Main = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Runner(Protocol):
@@ -51,11 +56,13 @@ class Runner(Protocol):
 
 def chooser_of(attempt: Attempt) -> Chooser:
     """Return the chooser that an attempt names. Raises ``UsageError`` for a strategy that there is none of."""
-    name, *numbers = attempt.strategy.split(":")
-    return _strategy(name, [int(number) for number in numbers]).begin(attempt.plan.seed)
+    return _strategy(attempt.strategy).begin(attempt.plan.seed)
 
 
-def _strategy(name: str, numbers: list[int]) -> Strategy:
+@lru_cache(maxsize=256)  # a search asks for the same few again and again
+def _strategy(text: str) -> Strategy:
+    name, *words = text.split(":")
+    numbers = [int(word) for word in words]
     match name, numbers:
         case "pct", [depth, horizon]:
             return Pct(depth, horizon)
@@ -103,22 +110,27 @@ class ScenarioRunner:
 
 @dataclass(frozen=True, slots=True)
 class MainRunner:
-    """Runs a coroutine function in a world of its own; what it raises is a failure, and so is a run that cannot end."""
+    """Runs a coroutine function in a world of its own; what it raises is a failure, and so is a run that cannot end.
 
-    main: Callable[[], Coroutine[Any, Any, object]]
+    ``through`` is how the world runs it, where more is asked of a run than that it comes to its end.
+    """
+
+    main: Main
+    through: Callable[[World, Main], object] = World.run
 
     def run(self, attempt: Attempt, *, lenient: bool = False) -> Outcome:
         """Run the function once."""
         made, sites = list[Made](), list[str]()
         world = World(plan=attempt.plan, chooser=chooser_of(attempt), lenient=lenient, sites=sites, made=made)
-        broken = _broken_of(world, self.main)
+        broken = _broken_of(partial(self.through, world, self.main))
         return Outcome(
             plan=world.taken, broken=broken, choices=_choices(made), sites=tuple(sites), end_ns=world.clock.now_ns
         )
 
 
 def _choices(made: list[Made]) -> tuple[Choice, ...]:
-    return tuple(map(Choice._make, made))
+    # Without the call of a constructor, which would cost more than all the rest of a small run's outcome.
+    return tuple([tuple.__new__(Choice, one) for one in made])
 
 
 def _unhealed(trace: Trace, within_ns: int, at: Place | None) -> Finding | None:
@@ -142,9 +154,9 @@ def _unhealed(trace: Trace, within_ns: int, at: Place | None) -> Finding | None:
     return Finding(law=HEAL, text=text, events=(last.n, trace.events[-1].n), place=at)
 
 
-def _broken_of(world: World, main: Callable[[], Coroutine[Any, Any, object]]) -> tuple[Broken, ...]:
+def _broken_of(run: Callable[[], object]) -> tuple[Broken, ...]:
     try:
-        world.run(main)
+        run()
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever it raises is what was looked for, also an exit
@@ -163,11 +175,11 @@ def _raised(error: BaseException) -> Broken:
 
 
 def _site(error: BaseException) -> tuple[str, int] | None:
-    """Return the innermost line that is not simkit's, nor, where there is another, the standard library's."""
+    """Return the innermost line that is neither simkit's nor the standard library's, if there is one."""
     lines = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
     outside = [line for line in lines if not line[0].startswith(_PACKAGE)]
-    own = [line for line in outside if not line[0].startswith(_STDLIB) or "site-packages" in line[0]]
-    return next(reversed(own or outside), None)
+    own = (line for line in reversed(outside) if not line[0].startswith(_STDLIB) or "site-packages" in line[0])
+    return next(own, None)
 
 
 def as_broken(finding: Finding) -> Broken:

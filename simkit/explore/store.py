@@ -28,7 +28,7 @@ from simkit.provider.vcrfiles import write_atomically
 # Raised whenever an older simkit would misread what a newer one writes.
 FORMAT: Final = 1
 FOLDER: Final = ".simkit"
-_IGNORE: Final = "# What simkit found out on this machine; `simkit pin` makes a scenario of a failure.\n*\n"
+IGNORE: Final = "# What simkit found out on this machine; `simkit pin` makes a scenario of a failure.\n*\n"
 # More ids than this are no help to whom mistyped one.
 _LISTED_MAX: Final = 12
 
@@ -70,7 +70,7 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             ignored = self._root / ".gitignore"
             if not ignored.exists():
-                write_atomically(str(ignored), _IGNORE)
+                write_atomically(str(ignored), IGNORE)
             write_atomically(str(path), f"{text}\n")
         except OSError as error:
             raise UsageError(f"{str(path)!r} cannot be written: {error.strerror}") from error

@@ -35,11 +35,12 @@ _WORK: Final = 400
 # A choice costs a small part of what a site does, behind which a client, a stream or a tool has its turn.
 _CHOICES_OF_A_SITE: Final = 10
 _SIZE_MIN, _SIZE_MAX = 4, 64
-# One turn in three, as in a search of one process.
-_TURNS: Final = (False, False, True)
+# One turn in three, as in a search of one process, and the first, since turns are long here.
+_TURNS: Final = (True, False, False)
 
 # Worlds of one process replace the same standard library: of an executor's threads one has its turn.
 _ONE_AT_A_TIME: Final = allocate_lock()
+NOTHING: Final = Coverage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class UnitDone:
     case: str
     name: str
     virtual_ns: int = 0
-    coverage: Coverage = Coverage()
+    coverage: Coverage = NOTHING
     failures: tuple[Failure, ...] = ()
     parents: tuple[Parent, ...] = ()
 
@@ -169,10 +170,18 @@ def shrink_failure(shrinking: Shrinking) -> Smaller:
 
 @contextlib.contextmanager
 def _settled(case: Case) -> Iterator[ScenarioRunner]:
-    """Hold the machine in the folder of the case; a worker on another machine may have another one."""
-    with _ONE_AT_A_TIME, MACHINE.held():
+    """Hold the machine in the folder of the case, where a worker was started in another one, and hear nobody speak.
+
+    What an agent prints a thousand times is no help to anybody; a replay shows it once.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_ONE_AT_A_TIME)
         if case.home and case.home != os.getcwd() and os.path.isdir(case.home):
             os.chdir(case.home)
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        stack.enter_context(MACHINE.held())
         yield case.runner
 
 
@@ -255,6 +264,11 @@ class Agenda:
         """Take note that nothing will come of a unit."""
         del self._open[unit.name]
         self._is_lossy = True
+
+    @property
+    def is_waiting(self) -> bool:
+        """Say whether units were given out that are not done."""
+        return bool(self._open)
 
     @property
     def is_exhausted(self) -> bool:

@@ -39,14 +39,16 @@ Made = tuple[str, int, int]
 class Choices:
     """The choices of one run: those that the plan names, and the strategy's for all others."""
 
-    __slots__ = ("_chooser", "_count", "_left", "_lenient", "_made", "_taken", "_world", "open")
+    __slots__ = ("_ask", "_count", "_left", "_lenient", "_made", "_recorder", "_taken", "_world", "open")
 
     def __init__(
         self, world: World, chooser: Chooser, *, asked: bool, lenient: bool, made: list[Made] | None = None
     ) -> None:
         # Weak, as in ``Threads``.
         self._world = weakref.ref(world)
-        self._chooser = chooser
+        # Bound once: in a run that is searched these two are called more often than anything else.
+        self._ask = chooser.choose
+        self._recorder = world.recorder
         # A deviation that does not fit is left out: for shrinking, which tries plans that may not fit.
         self._lenient = lenient
         self._left = {d.number: d for d in world.plan.deviations}
@@ -64,29 +66,38 @@ class Choices:
         """
         if not self.open:
             return 0
-        world = self._world()
-        assert world is not None, "a world that is gone makes no choices"
         number = self._count
         self._count = number + 1
-        planned = self._left.pop(number, None) if self._left else None
-        if planned is not None and self._lenient and (planned.kind != kind or planned.pick >= count):
-            planned = None
-        pick = self._chooser.choose(kind, count, label) if planned is None else planned.pick
-        if planned is not None and (planned.kind != kind or pick >= count):
-            met = f"a choice of {kind} among {count} ({', '.join(label(i) for i in range(count))})"
-            raise world.end("plan", f"the plan's {planned.text()} does not fit: choice {number} is {met}")
+        if number in self._left:  # noqa: SIM108  # as one expression it would no longer be read at a glance
+            pick = self._planned(number, kind, count, label)
+        else:
+            pick = self._ask(kind, count, label)
         if self._made is not None:
             self._made.append((kind, count, pick))
         if pick:
             self._taken.append((number, kind, pick))
-            world.recorder.record_choice(number, kind, label(pick))
+            self._recorder.record_choice(number, kind, label(pick))
         return pick
+
+    def _planned(self, number: int, kind: str, count: int, label: Callable[[int], str]) -> int:
+        """Return what the plan says of this choice, if that fits."""
+        planned = self._left.pop(number)
+        if planned.kind == kind and planned.pick < count:
+            return planned.pick
+        if self._lenient:
+            return self._ask(kind, count, label)
+        met = f"a choice of {kind} among {count} ({', '.join(label(i) for i in range(count))})"
+        world = self._world()
+        assert world is not None, "a world that is gone makes no choices"
+        raise world.end("plan", f"the plan's {planned.text()} does not fit: choice {number} is {met}")
 
     def close(self) -> str:
         """End the choosing, and say which deviations of the plan were never reached, if any."""
         self.open = False
-        left = "" if self._lenient else ", ".join(d.text() for d in self._left.values())
-        return f"the plan's {left} was never reached: the run made {self._count} choices" if left else ""
+        if self._lenient or not self._left:
+            return ""
+        left = ", ".join(d.text() for d in self._left.values())
+        return f"the plan's {left} was never reached: the run made {self._count} choices"
 
     @property
     def taken(self) -> tuple[Deviation, ...]:

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import os
 import random
+import struct
 import sys
 import uuid
 from collections.abc import Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _real_urandom: Final = os.urandom
 _real_seed: Final = random.Random.seed
+# A digest as eight numbers of 64 bits.
+_EIGHT: Final = struct.Struct(">8Q")
 # A node in the space that RFC 9562 leaves to random nodes (the multicast bit is set), the same on every machine.
 _NODE: Final = 0x010000000000 | 0x51_4B_49_54
 
@@ -47,20 +50,26 @@ class Hashes:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._number = -1
-        self._block, self._block_number = b"", -1
+        self._block: tuple[int, ...] = ()
+        self._block_number = -1
 
     def next_number(self) -> int:
         """Number one more task or future."""
         self._number += 1
         return self._number
 
+    def next(self) -> int:
+        """Number one more task or future, and return its hash."""
+        self._number = number = self._number + 1
+        return self.of(number)
+
     def of(self, number: int) -> int:
         """Return the hash of the task or future with this number."""
-        block, place = divmod(number, 8)
-        if block != self._block_number:
-            self._block = hashlib.blake2b(b"simkit:%d:hash:%d" % (self._seed, block)).digest()
-            self._block_number = block
-        return int.from_bytes(self._block[place * 8 : place * 8 + 8], "big") >> 3
+        if number >> 3 != self._block_number:
+            self._block_number = number >> 3
+            digest = hashlib.blake2b(b"simkit:%d:hash:%d" % (self._seed, self._block_number)).digest()
+            self._block = _EIGHT.unpack(digest)
+        return self._block[number & 7] >> 3
 
 
 class Entropy:

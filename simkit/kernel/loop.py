@@ -125,6 +125,8 @@ class SimEventLoop(RealLoop):
         self._task_count = 0
         # The task that the loop was started for: when it is done the run is over, so it never counts as a survivor.
         self.main_task: asyncio.Task[Any] | None = None
+        # At the census nothing was left in it that could still run.
+        self.is_deserted = False
         # The thread that runs this loop; whoever hands it work while it idles wakes that thread.
         self._thread: SimThread | None = None
         self._idling = False
@@ -253,8 +255,15 @@ class SimEventLoop(RealLoop):
             ready.append(timer)
 
     def _pick(self, ready: Any) -> asyncio.Handle:
-        """Take any of the ready handles: an order that asyncio does not produce, for ``order: any``."""
-        index = self.world.choices.choose("order", len(ready), lambda i: _owner(ready[i]))
+        """Take any of the ready handles: an order that asyncio does not produce, for ``order: any``.
+
+        Nothing overtakes the machinery of connections, which is written for asyncio's order: in any other it breaks in
+        ways that say nothing about the agent.
+        """
+        count = _ahead_of_machinery(ready)
+        if count < 2:
+            return cast(asyncio.Handle, ready.popleft())
+        index = self.world.choices.choose("order", count, lambda i: _owner(ready[i]))
         handle: asyncio.Handle = ready[index]
         del ready[index]
         return handle
@@ -400,7 +409,7 @@ class SimEventLoop(RealLoop):
         label = f"Task-{self._task_count}" if name is None else str(name)
         task = SimTask.__new__(SimTask)
         # Before asyncio sees the task: it puts it into sets at once, and an eager one runs at once.
-        task._sim_hash = self._hashes.of(self._hashes.next_number())
+        task._sim_hash = self._hashes.next()
         task.number, task.site = self._task_count, _caller()
         task.__init__(coro, loop=self, name=label, context=context, **more)  # type: ignore[misc]  # see above
         if task._source_traceback:  # type: ignore[attr-defined]
@@ -476,10 +485,35 @@ def fakes() -> dict[object, object]:
     return {RealLoop: SelectorLoopFace}
 
 
+# Whose methods, as callbacks, move bytes and connections.
+_MACHINERY: Final = (asyncio.AbstractEventLoop, asyncio.BaseTransport, asyncio.BaseProtocol)
+
+
+def _ahead_of_machinery(ready: Any) -> int:
+    """Return how many of the handles at the head of the queue have nothing to do with connections."""
+    count = 0
+    for handle in ready:
+        callback = handle._callback
+        owner = getattr(callback, "__self__", None)
+        if type(owner) is not SimTask:
+            if owner is None:
+                owner = getattr(getattr(callback, "func", None), "__self__", None)
+            if isinstance(owner, _MACHINERY):
+                break
+        count += 1
+    return count
+
+
 def _owner(handle: asyncio.Handle) -> str:
     """Say in a plan's words whose handle this is: a task's, or a function's."""
     its: Any = handle
     callback = its._callback
+    owner = getattr(callback, "__self__", None)
+    if type(owner) is SimTask:
+        # A task's next step: what nearly all callbacks are.
+        return owner.get_name()
+    if its._cancelled:
+        return "a cancelled callback"
     for thing in (callback, *its._args):
         owner = getattr(thing, "__self__", thing)
         if isinstance(owner, asyncio.Timeout):

@@ -40,36 +40,53 @@ class Machine:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep everything replaced over many runs, so that only the first pays for it. Nests."""
-        with WALL.held():
-            self._depth += 1
-            try:
-                if self._depth == 1:
-                    self._on()
-                yield
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._off()
+        self.hold()
+        try:
+            yield
+        finally:
+            self.let_go()
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        """Hold while a world runs. Garbage is collected where the world says: finalizers are part of a run."""
-        with self.held():
-            if self._running == 0:
-                self._collecting = gc.isenabled()
-                gc.disable()
-                self._take_in_late()
-                for room in (threads, entropy):
-                    room.install_for_run(self._run_patches)
-            self._running += 1
+    def hold(self) -> None:
+        """Replace everything, if nobody holds it yet; whoever holds it lets it go."""
+        WALL.hold()
+        self._depth += 1
+        if self._depth == 1:
             try:
-                yield
-            finally:
-                self._running -= 1
-                if self._running == 0:
-                    self._run_patches.undo()
-                    if self._collecting:
-                        gc.enable()
+                self._on()
+            except BaseException:
+                self.let_go()
+                raise
+
+    def let_go(self) -> None:
+        """Give everything back, if nobody else holds it."""
+        try:
+            self._depth -= 1
+            if self._depth == 0:
+                self._off()
+        finally:
+            WALL.let_go()
+
+    def running(self) -> Running:
+        """Hold while a world runs. Garbage is collected where the world says: finalizers are part of a run."""
+        return Running(self)
+
+    def begin_run(self) -> None:
+        """Replace what each run replaces for itself, if none is under way."""
+        if self._running == 0:
+            self._collecting = gc.isenabled()
+            gc.disable()
+            self._take_in_late()
+            for room in (threads, entropy):
+                room.install_for_run(self._run_patches)
+        self._running += 1
+
+    def end_run(self) -> None:
+        """Give it back, if no other run is under way."""
+        self._running -= 1
+        if self._running == 0:
+            self._run_patches.undo()
+            if self._collecting:
+                gc.enable()
 
     def _on(self) -> None:
         if self._aliases is None:
@@ -102,6 +119,29 @@ class Machine:
         self._patches.undo()
         assert self._aliases is not None
         self._aliases.off()
+
+
+class Running:
+    """A run that is under way. A class and no generator: a search begins thousands, and pays for every level."""
+
+    __slots__ = ("_machine",)
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def __enter__(self) -> None:
+        self._machine.hold()
+        try:
+            self._machine.begin_run()
+        except BaseException:
+            self._machine.let_go()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._machine.end_run()
+        finally:
+            self._machine.let_go()
 
 
 # Process-wide because what it replaces is process-wide.

@@ -39,7 +39,8 @@ class Recorder:
         """Write that a choice did not go the default way: of all events the most frequent one in a search."""
         if not self._closed:
             told = {"number": number, "choice": kind, "picked": _told(picked)}
-            self._events.append(Event(len(self._events), self._clock.now_ns, "world", "choice", told))
+            event = (len(self._events), self._clock.now_ns, "world", "choice", told)
+            self._events.append(tuple.__new__(Event, event))
 
     def close(self) -> None:
         """End the trace: what happens from here on is teardown."""

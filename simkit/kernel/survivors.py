@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simkit.kernel.world import World
 
 _STDLIB: Final = os.path.dirname(asyncio.__file__)
+_POOLS: Final = logging.getLogger("concurrent.futures")
 
 # How often the tasks of a loop are cancelled before those that will not end are left behind.
 _CANCELS_MAX: Final = 10
@@ -48,6 +49,8 @@ class Survivors:
         # run made and not what the process holds, and lets finalizers report errors that nobody retrieved.
         # A pending task that nobody refers to is an orphan too, so the tasks are held meanwhile.
         pending = list(self.tasks())
+        for loop in self._world.loops:
+            loop.is_deserted = not pending and (loop.main_task is None or loop.main_task.done())
         gc.collect(0)
         for task in pending:
             # What a generator held open that was let go of is told by itself: a stream, a connection.
@@ -110,10 +113,8 @@ class Survivors:
     def end(self) -> None:
         """End every task and thread and close every loop; nothing of this is in the trace."""
         world = self._world
-        quiet = logging.getLogger("concurrent.futures")
-        before = quiet.disabled
         # A pool's worker reports the end of its world as a critical error; to the user it is none.
-        quiet.disabled = True
+        before, _POOLS.disabled = _POOLS.disabled, True
         try:
             for loop in list(world.loops):
                 world.reopen()
@@ -121,11 +122,15 @@ class Survivors:
             world.reopen()
             world.threads.end_all()
         finally:
-            quiet.disabled = before
+            _POOLS.disabled = before
             world.loops.clear()
 
     def _end_loop(self, loop: SimEventLoop) -> None:
         if loop.is_closed():
+            return
+        if loop.is_deserted and loop.wound_down:
+            # Whatever came to life since then would be ready to run.
+            loop.close()
             return
         pending: list[asyncio.Task[Any]] = []
         try:

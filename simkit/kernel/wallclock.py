@@ -45,15 +45,27 @@ class WallClock:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Keep the clocks replaced over many runs, so that only the first pays for it. Nests."""
-        self._depth += 1
+        self.hold()
         try:
-            if self._depth == 1:
-                self._on()
             yield
         finally:
-            self._depth -= 1
-            if self._depth == 0:
-                self._off()
+            self.let_go()
+
+    def hold(self) -> None:
+        """Replace the clocks, if nobody holds them yet; whoever holds them lets them go."""
+        self._depth += 1
+        if self._depth == 1:
+            try:
+                self._on()
+            except BaseException:
+                self.let_go()
+                raise
+
+    def let_go(self) -> None:
+        """Give the clocks back, if nobody else holds them."""
+        self._depth -= 1
+        if self._depth == 0:
+            self._off()
 
     def _on(self) -> None:
         from freezegun import api  # lazy: 80 ms, and only a run needs it

@@ -35,6 +35,8 @@ _LOOK_MAX_S: Final = 4 * _LOOK_S
 _real_sleep: Final = time.sleep
 _real_clock: Final = time.monotonic
 _new_lock: Final = threading.Lock
+# What ``signal.signal`` calls, without its way from numbers to names and back: a search enters thousands of worlds.
+_set_handler: Final[Any] = sys.modules["_signal"].signal
 _HERE: Final = os.path.dirname(__file__)
 _MAIN: Final = threading.main_thread().ident
 
@@ -55,7 +57,7 @@ class Watchdog:
     def watch(self, world: World) -> None:
         """Look after a world from now on."""
         if threading.get_ident() == _MAIN:
-            self._former = signal.signal(_SIGNAL, self._interrupted)
+            self._former = _set_handler(_SIGNAL, self._interrupted)
         with self._guard:
             self._worlds[world] = (-1, 0.0)
             if not self._awake:
@@ -65,7 +67,7 @@ class Watchdog:
     def leave(self, world: World) -> None:
         """Look after it no more. Called where ``watch`` was called."""
         if threading.get_ident() == _MAIN and self._former is not None:
-            signal.signal(_SIGNAL, self._former)
+            _set_handler(_SIGNAL, self._former)
             self._former = None
         self._forget(world)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
@@ -23,7 +23,7 @@ from simkit.kernel.agenda import Entry, Slot, events_near, order_due, shift
 from simkit.kernel.choices import Choices, Made
 from simkit.kernel.clock import Clock, to_ns
 from simkit.kernel.entropy import Entropy
-from simkit.kernel.machine import MACHINE
+from simkit.kernel.machine import MACHINE, Running
 from simkit.kernel.network import Network
 from simkit.kernel.recorder import Recorder
 from simkit.kernel.sites import subjects_line
@@ -179,22 +179,13 @@ class World:
                 # What never came is nobody's business any more, and would keep whom it was meant for.
                 self._agenda.clear()
 
-    @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self) -> contextlib.AbstractContextManager[None]:
         """Make the calling thread the world's main thread for a while; nothing to do where it is one of its threads."""
         if self.threads.here() is not None:
-            yield
-            return
+            return contextlib.nullcontext()
         if running_world() is not None:
             raise UsageError("a world cannot be entered from inside another - end the outer one first")
-        with MACHINE.running():
-            self.threads.enter()
-            WATCHDOG.watch(self)
-            try:
-                yield
-            finally:
-                WATCHDOG.leave(self)
-                self.threads.leave()
+        return _Entered(self)
 
     def _renew(self) -> None:
         """Start clean for a further run, keeping who listens on the network."""
@@ -299,6 +290,10 @@ class World:
             for _, _, entry in late:
                 entry.cancel()
         return bool(late)
+
+    def bound(self, *, horizon_ns: int, steps_max: int) -> None:
+        """Bound the run that has just begun, in virtual time and in steps."""
+        self._horizon_ns, self._steps_max = horizon_ns, steps_max
 
     def next_sequence(self) -> int:
         """Return the next number of arming: it orders everything that is due at one instant."""
@@ -457,6 +452,32 @@ class World:
         self._end = None
         self._steps = self._spin = 0
         self._horizon_ns += HORIZON_NS
+
+
+class _Entered(Running):
+    """A world that the calling thread is inside of."""
+
+    __slots__ = ("_world",)
+
+    def __init__(self, world: World) -> None:
+        super().__init__(MACHINE)
+        self._world = world
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        try:
+            self._world.threads.enter()
+            WATCHDOG.watch(self._world)
+        except BaseException:
+            super().__exit__()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            WATCHDOG.leave(self._world)
+            self._world.threads.leave()
+        finally:
+            super().__exit__(*exception)
 
 
 def new_event_loop(seed: int = 0, strategy: str = "fifo") -> SimEventLoop:

@@ -64,7 +64,8 @@ def _without_extends(root: Map) -> Map:
 def _project(file: str) -> str:
     """Return the root of the project that a file belongs to: the nearest folder that says so, or its own folder."""
     folder = Path(os.path.abspath(file)).parent
-    marked = (up for up in (folder, *folder.parents) if any((up / mark).exists() for mark in _ROOT_MARKS))
+    # Not Path.exists: that raises for folders that may not be looked into.
+    marked = (up for up in (folder, *folder.parents) if any(os.path.exists(up / mark) for mark in _ROOT_MARKS))
     return str(next(marked, folder))
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from simkit.linting.rules import REFUSED, UNUSABLE, Remark
+from simkit.reporters.github import workflow_command
 
 
 def as_json(remarks: Sequence[Remark]) -> str:
@@ -32,17 +33,7 @@ def as_json(remarks: Sequence[Remark]) -> str:
 
 def as_github(one: Remark) -> str:
     """Return a remark as a workflow command, which GitHub shows beside the line."""
-    place = {"file": one.file, "line": one.line, "col": one.column} if one.file else {}
+    place: dict[str, object] = {"file": one.file, "line": one.line, "col": one.column} if one.file else {}
     title = "simkit" if one.rule in (REFUSED, UNUSABLE) else f"simkit: {one.rule}"
-    properties = ",".join(f"{name}={_property(str(value))}" for name, value in (*place.items(), ("title", title)))
     text = f"{one.text} - {one.remedy}" if one.remedy else one.text
-    return f"::{one.severity} {properties}::{_data(text)}"
-
-
-def _data(text: str) -> str:
-    # The percent sign first: the others bring their own.
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return workflow_command(one.severity, text, title=title, at=place)

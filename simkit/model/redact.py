@@ -58,13 +58,27 @@ _SECRET_TEXTS: Final = (
     ("Basic ", re.compile(r"(Basic +)(?=\S*[\d=])[A-Za-z0-9+/=]{6,}")),
     # JSON inside text, possibly cut short: the arguments of a tool call.
     ('"', re.compile(rf'("(?i:{_KEY_IN_TEXT})"\s*:\s*")(?:[^"\\]|\\.)+')),
-    ("=", re.compile(rf"([?&](?i:key|{_KEY_IN_TEXT})=)[^&\s\"']+")),
+    # A query, an option, or what a reader of an exception is told: key=value, key='value'.
+    ("=", re.compile(rf"((?:[?&]key|(?<![\w-])(?i:{_KEY_IN_TEXT}))=[\"']?)[^&\s\"',;)]+")),
+)
+# ``key: value`` of YAML or of a dict in code, also inside braces; the value ends where the entry does.
+_ENTRY: Final = re.compile(
+    r"""(?P<head>["']?(?P<key>[\w.-]+)["']?\s*:\s+)(?P<value>"[^"]*"|'[^']*'|[^\s,{}\[\]#][^,}\n]*)"""
 )
 
 
 def redact(value: object) -> object:
     """Return the value with every secret in it masked; the same object when it holds none."""
     return _redact(value, _DEPTH_MAX)
+
+
+def redact_source(line: str) -> str:
+    """Return a line of YAML or of code with every secret in it masked: there a telling key needs no quotes."""
+    return _redact_text(_ENTRY.sub(_masked_entry, line))
+
+
+def _masked_entry(entry: re.Match[str]) -> str:
+    return f"{entry['head']}{MASK}" if is_secret(entry["key"]) else entry[0]
 
 
 @lru_cache(maxsize=4096)  # the same few hundred keys come by in every event

@@ -55,7 +55,8 @@ note                 subject    name, and whatever the subject adds (the agent's
                                 continuation, retry, dropped_calls, ...); a note called usage has input and output,
                                 the tokens that the subject has counted since its last one
 subject.returned     subject    (none)
-subject.raised       subject    error, text, where (file:line of the innermost frame outside simkit)
+subject.raised       subject    error, text, where (file:line of the innermost frame outside simkit), frames (the
+                                subject's own, the outermost first, as "file:line function")
 orphan               world      what (task, thread, connection, stream, timer, generator), name, created, waits
 lost.error           world      error, text, where
 loop.blocked         world      ns (how long a callback held its event loop up), where (the subject's line), waits

@@ -33,13 +33,21 @@ XFAIL: Final = "xfail"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong: the law (or ``expect.<fact>``), the sentence, and the events that decided it."""
+    """One thing that is wrong: the law (or ``expect.<fact>``), the sentence, and the events that decided it.
+
+    An expectation says in two further texts what it demands and what there was. Whatever happened too often names in
+    ``counted`` all events that were counted, in order, and how many of them are allowed.
+    """
 
     law: str
     text: str
     events: tuple[int, ...] = ()
     place: Place | None = None
     verdict: Verdict = Verdict.FAIL
+    expected: str = ""
+    actual: str = ""
+    counted: tuple[int, ...] = ()
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

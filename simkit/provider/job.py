@@ -232,7 +232,9 @@ class Job:
             if self._over:
                 break
             yield from player.pause(body)
-            yield WOKEN
+            # Nobody is woken who is just letting something out.
+            if place == len(self._log) and not self._over:
+                yield WOKEN
         del self._watchers[exchange]
         self.delivered = self.delivered or self.state != "cancelled"
         # A job that is cancelled says so to nobody who streams it: the body is over, without a last word.

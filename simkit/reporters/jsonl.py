@@ -42,10 +42,15 @@ class JsonLinesReporter:
 
 
 def _lines(result: Result) -> Iterator[str]:
-    scenario = result.scenario
-    yield _dump({"case": f"{scenario.title}/{scenario.row}" if scenario.row else scenario.title})
+    yield case_line(result)
     for event in result.trace:
         yield event_line(event)
+
+
+def case_line(result: Result) -> str:
+    """Return the line that begins a case, without the newline."""
+    scenario = result.scenario
+    return _dump({"case": redact(f"{scenario.title}/{scenario.row}" if scenario.row else scenario.title)})
 
 
 def event_line(event: Event) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from simkit.model.duration import NS_PER_MS, NS_PER_S, format_duration, format_instant
+from simkit.model.plan import FAULT_KINDS
 from simkit.model.redact import redact
 from simkit.model.trace import Event, Trace
 
@@ -23,13 +24,29 @@ USER, AGENT, PROVIDER, TOOLS = range(len(_LANES))
 # Where each lane begins, in hundredths of the width beside the time: the provider says most, the user
 # least.
 _STARTS: Final = (0, 18, 44, 74)
+# On a terminal that is narrower, each row names its lane, and all begin at one column.
+_LANES_WIDTH_MIN: Final = 60
 _MARK_WIDTH: Final = 3
+_COUNT_WIDTH: Final = 5
 _TIME_WIDTH: Final = 11
 
 # A shorter pause is seen well enough in the time column.
 _SILENCE_NS_MIN: Final = 10 * NS_PER_S
 # Pieces of a stream that come closer than this are told in one row.
 _JOINED_NS_MAX: Final = NS_PER_S
+# Choices that did not go the default way are told where there are so few; a search makes thousands.
+_CHOICES_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The events that happened too often, in order, and how many of them are allowed."""
+
+    events: tuple[int, ...] = ()
+    limit: int = 0
+
+
+NOTHING_COUNTED: Final = Counted()
 
 
 @dataclass(slots=True)
@@ -42,44 +59,94 @@ class _Row:
     text: str
     mark: int = 0
     keepalives: int = 0
+    count: int = 0
 
 
-def timeline(trace: Trace, deciding: Iterable[int], *, width: int, rows_max: int | None) -> list[str]:
-    """Return the header and at most ``rows_max`` rows around the deciding events; None keeps every row."""
-    marks = {n: index for index, n in enumerate(sorted(set(deciding)), 1)}
-    rows = _rows(trace, marks)
-    head = [_heading(width), " " * _MARK_WIDTH + "-" * (width - _MARK_WIDTH)]
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where the columns of a timeline stand. ``limit`` is that of the events that are counted, or None."""
+
+    width: int
+    limit: int | None = None
+
+    @property
+    def has_lanes(self) -> bool:
+        """Whether there is room for the lanes side by side."""
+        return self.width >= _LANES_WIDTH_MIN
+
+    @property
+    def beside(self) -> int:
+        """Where the lanes begin."""
+        return _MARK_WIDTH + (0 if self.limit is None else _COUNT_WIDTH) + _TIME_WIDTH + 2
+
+    def start(self, lane: int) -> int:
+        """Return where a lane begins."""
+        return self.beside + ((self.width - self.beside) * _STARTS[lane] // 100 if self.has_lanes else 0)
+
+    def head(self, mark: str, count: str, time: str) -> str:
+        """Return what stands beside the lanes."""
+        counter = "" if self.limit is None else f"{count:>{_COUNT_WIDTH - 1}} "
+        return f"{mark:<{_MARK_WIDTH}}{counter}{time:>{_TIME_WIDTH}}  "
+
+
+def timeline(
+    trace: Trace,
+    deciding: Iterable[int],
+    *,
+    width: int,
+    rows_max: int | None,
+    counted: Counted = NOTHING_COUNTED,
+) -> list[str]:
+    """Return the header and at most ``rows_max`` rows around the deciding events; None keeps every row.
+
+    Where events are counted, a column of its own says which of them each row is, and a line where their limit is.
+    """
+    rows = _rows(trace, numbered(deciding), {n: index for index, n in enumerate(counted.events, 1)})
+    columns = _Columns(width, counted.limit if counted.events else None)
+    head = [_heading(columns), " " * _MARK_WIDTH + "-" * (width - _MARK_WIDTH)]
     if rows_max is None:
-        return head + list(_render(rows, range(len(rows)), width))
+        return head + list(_render(rows, range(len(rows)), columns))
     near = _most_telling(rows)
     for size in range(min(rows_max, len(rows)), 0, -1):
-        lines = list(_render(rows, sorted(near[:size]), width))
+        lines = list(_render(rows, _without_gaps_of_one(near[:size]), columns))
         # Folded silences and gaps take rows of their own, so the fit is tried and not computed.
         if len(lines) <= rows_max:
             return head + lines
     return head
 
 
+def _without_gaps_of_one(kept: Sequence[int]) -> list[int]:
+    """Return the rows in order, with those between two of them: to say that one is left out takes a row as well."""
+    there = set(kept)
+    return sorted(there | {i + 1 for i in kept if i + 2 in there} | ({0} if 1 in there else set()))
+
+
+def numbered(deciding: Iterable[int]) -> dict[int, int]:
+    """Return the number by which each deciding event is marked: from 1, as they happened."""
+    return {n: index for index, n in enumerate(sorted(set(deciding)), 1)}
+
+
 def _most_telling(rows: Sequence[_Row]) -> list[int]:
-    """Return the marked rows, then the first, then the others by their distance from a marked one."""
+    """Return the marked rows, then the first, then those that are counted, each sort by its distance from a mark."""
     marked = [i for i, row in enumerate(rows) if row.mark] or [len(rows) - 1]
     distance = [min(abs(i - m) for m in marked) for i in range(len(rows))]
-    return sorted(range(len(rows)), key=lambda i: (distance[i] > 0, i > 0, distance[i]))
+    return sorted(range(len(rows)), key=lambda i: (distance[i] > 0, i > 0, not rows[i].count, distance[i]))
 
 
 # -- from events to rows ------------------------------------------------------------------------------
-def _rows(trace: Trace, marks: Mapping[int, int]) -> list[_Row]:
+def _rows(trace: Trace, marks: Mapping[int, int], counts: Mapping[int, int]) -> list[_Row]:
     rows: list[_Row] = []
     keepalives = 0
+    says = _SAYS if len(trace.of("choice")) > _CHOICES_MAX else {**_SAYS, "choice": (PROVIDER, _choice)}
     for event in trace:
         mark = marks.get(event.n, 0)
         if event.get("is") == "keepalive" and not mark:
             keepalives += 1
         elif _is_quiet(event) and not mark:
             continue
-        elif mark or (event.kind in _SAYS and not (rows and _joined(rows[-1], event, keepalives))):
-            lane, says = _SAYS.get(event.kind) or _RARELY.get(event.kind) or _OTHERS
-            rows.append(_Row(event, event, lane, printable(says(event)), mark, keepalives))
+        elif mark or (event.kind in says and not (rows and _joined(rows[-1], event, keepalives))):
+            lane, words = says.get(event.kind) or _RARELY.get(event.kind) or _OTHERS
+            rows.append(_Row(event, event, lane, printable(words(event)), mark, keepalives, counts.get(event.n, 0)))
             keepalives = 0
     return rows
 
@@ -114,27 +181,37 @@ def printable(text: str) -> str:
 
 
 # -- from rows to lines ---------------------------------------------------------------------------------
-def _render(rows: Sequence[_Row], kept: Sequence[int], width: int) -> Iterator[str]:
+def _render(rows: Sequence[_Row], kept: Sequence[int], columns: _Columns) -> Iterator[str]:
     before = -1
     for i in kept:
         if i > before + 1:
-            yield _folded(f"... {i - before - 1} more events ...", width)
+            yield _folded(_left_out(i - before - 1, "more"), columns)
         elif i > 0:
-            yield from _silence(rows[before], rows[i], width)
-        yield _row(rows[i], width)
+            yield from _silence(rows[before], rows[i], columns)
+        if columns.limit is not None and rows[i].count == columns.limit + 1:
+            yield _limit(columns.limit, columns.width)
+        yield _row(rows[i], columns)
         before = i
     if before < len(rows) - 1:
-        yield _folded(f"... {len(rows) - 1 - before} later events ...", width)
+        yield _folded(_left_out(len(rows) - 1 - before, "later"), columns)
 
 
-def _silence(before: _Row, row: _Row, width: int) -> Iterator[str]:
+def _left_out(count: int, which: str) -> str:
+    return f"... {count} {which} event{'' if count == 1 else 's'} ..."
+
+
+def _limit(limit: int, width: int) -> str:
+    return f"{'':{_MARK_WIDTH}}{f'---- limit: {limit} ':-<{width - _MARK_WIDTH}}"
+
+
+def _silence(before: _Row, row: _Row, columns: _Columns) -> Iterator[str]:
     ns = row.first.at_ns - before.last.at_ns
     if ns < _SILENCE_NS_MIN:
         return
     if row.keepalives:
-        yield _folded(f"... {about(ns)} of nothing but keep-alives ({row.keepalives}) ...", width)
+        yield _folded(f"... {about(ns)} of nothing but keep-alives ({row.keepalives}) ...", columns)
     else:
-        yield _folded(f"... {about(ns)} of silence ...", width)
+        yield _folded(f"... {about(ns)} of silence ...", columns)
 
 
 def about(ns: int) -> str:
@@ -145,29 +222,28 @@ def about(ns: int) -> str:
     return format_duration(round(ns / NS_PER_S) * NS_PER_S)
 
 
-def _heading(width: int) -> str:
-    line = f"{'':{_MARK_WIDTH}}{'time':>{_TIME_WIDTH}}  "
+def _heading(columns: _Columns) -> str:
+    line = columns.head("", "#", "time")
+    if not columns.has_lanes:
+        return f"{line}what happened"
     for lane, name in enumerate(_LANES):
-        line = f"{line:<{_start(lane, width)}}{name}"
+        line = f"{line:<{columns.start(lane)}}{name}"
     return line
 
 
-def _row(row: _Row, width: int) -> str:
-    mark = f"{row.mark}>" if row.mark else ""
-    time = f"{mark:<{_MARK_WIDTH}}{_time(row.first.at_ns):>{_TIME_WIDTH}}  "
+def _row(row: _Row, columns: _Columns) -> str:
+    width = columns.width
+    head = columns.head(f"{row.mark}>" if row.mark else "", str(row.count) if row.count else "", _time(row.first.at_ns))
+    if not columns.has_lanes:
+        return cut(f"{head}{_LANES[row.lane]}: {row.text}", width)
     # A text may run on into the empty lanes at its right, and moves left, into those, when it would not
     # fit.
-    start = max(_start(min(row.lane, PROVIDER), width), min(_start(row.lane, width), width - len(row.text)))
-    return cut(f"{time:<{start}}{row.text}", width)
+    start = max(columns.start(min(row.lane, PROVIDER)), min(columns.start(row.lane), width - len(row.text)))
+    return cut(f"{head:<{start}}{row.text}", width)
 
 
-def _folded(text: str, width: int) -> str:
-    return cut(" " * _start(AGENT, width) + text, width)
-
-
-def _start(lane: int, width: int) -> int:
-    beside = _MARK_WIDTH + _TIME_WIDTH + 2
-    return beside + (width - beside) * _STARTS[lane] // 100
+def _folded(text: str, columns: _Columns) -> str:
+    return cut(" " * columns.start(AGENT) + text, columns.width)
 
 
 def _time(at_ns: int) -> str:
@@ -230,13 +306,21 @@ def _tool_end(event: Event) -> str:
     return f"{event.get('tool')} {event.get('outcome')} {_short(event.get('result'))}".rstrip()
 
 
+def safe_values(event: Event) -> Mapping[str, object]:
+    """Return the values of an event with every secret among them masked."""
+    safe = redact(event.values)
+    return safe if isinstance(safe, Mapping) else {}
+
+
 def _note(event: Event) -> str:
-    values = (f"{key}={_short(value)}" for key, value in event.values.items() if key != "name")
+    # Masked while the names stand beside the values.
+    values = (f"{key}={_short(value)}" for key, value in safe_values(event).items() if key != "name")
     return f"{event.get('name')} {' '.join(values)}".rstrip()
 
 
 def _orphan(event: Event) -> str:
-    return f"left over: {event.get('what')} {event.get('name')}"
+    waits = f", waiting for {event.get('waits')}" if event.get("waits") else ""
+    return f"left over: {event.get('what')} {event.get('name')}{waits}"
 
 
 def _loop_blocked(event: Event) -> str:
@@ -262,8 +346,24 @@ def _place(event: Event) -> str:
 
 
 def _run_end(event: Event) -> str:
-    text = f": {event.get('text')}" if event.get("text") else ""
-    return f"the run ends, {event.get('reason')}{text}"
+    # What there is to say of it is a finding.
+    reason = str(event.get("reason")).replace("_", " ")
+    return "the run ends" if reason == "returned" else f"the run ends: {reason}"
+
+
+def _raised(event: Event) -> str:
+    error, text = str(event.get("error")), str(event.get("text") or "")
+    return f"raises {error}: {text.removeprefix(f'{error}: ')}"
+
+
+def _choice(event: Event) -> str:
+    return f"choice of {event.get('choice')}: {event.get('picked')}"
+
+
+def _fault(event: Event) -> str:
+    kind = str(event.get("fault"))
+    says = FAULT_KINDS.get(kind, "").rstrip(".")
+    return f"{kind}@{event.get('site')}: {says[:1].lower()}{says[1:]}"
 
 
 def _turn_end(event: Event) -> str:
@@ -292,6 +392,7 @@ _RARELY: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "link.unused": (PROVIDER, lambda e: f"the link to {e.get('host')}: {e.get('fault')} struck nothing"),
     "connection.close": (PROVIDER, lambda e: f"connection closed by the {e.get('by')} ({e.get('how')})"),
     "silence": (PROVIDER, lambda e: f"{_tag(e)} falls silent"),
+    "answer.unused": (PROVIDER, lambda e: f"the answer in line {e.get('line')} was not used"),
 }
 
 # Kind -> lane and words, for what is always shown.
@@ -316,7 +417,8 @@ _SAYS: Final[dict[str, tuple[int, Callable[[Event], str]]]] = {
     "turn.end": (AGENT, _turn_end),
     "said": (AGENT, _quoted("says ")),
     "note": (AGENT, _note),
-    "subject.raised": (AGENT, lambda e: f"raises {e.get('error')}: {e.get('text')}"),
+    "subject.raised": (AGENT, _raised),
+    "fault": (PROVIDER, _fault),
     "orphan": (AGENT, _orphan),
     "loop.blocked": (AGENT, _loop_blocked),
     "spin": (AGENT, _spin),

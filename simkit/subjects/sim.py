@@ -27,6 +27,7 @@ class ScenarioSim:
     ) -> None:
         self._record = world.recorder.record
         self._turns = 0
+        self._ended = 0
         self.settings = settings
         self.user = ScenarioUser(world, scenario.user, scenario.explore.shift_ns)
         self.tools: Mapping[str, SimTool] = {
@@ -56,8 +57,10 @@ class ScenarioSim:
         self._record("subject", "said", text=text)
 
     def turn_ended(self, outcome: str, text: str = "") -> None:
-        """Record how the turn ended."""
+        """Record how the turn ended; where nobody said that one began, it is one more turn."""
         self.spoke = True
+        self._ended += 1
+        self._turns = max(self._turns, self._ended)
         self._record("subject", "turn.end", turn=self._turns, outcome=outcome, text=text)
 
     def note(self, name: str, **values: object) -> None:

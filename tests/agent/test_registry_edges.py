@@ -274,3 +274,17 @@ def test_a_tool_without_a_budget_of_its_own_has_the_sessions() -> None:
         return [(at_s, values["after_s"]) for at_s, _, values in facts.of("parked")], work.log
 
     assert seen(main) == (([(600.0, 600.0)], [(600.0, "slow stopped")]), [])
+
+
+def test_the_error_of_a_call_that_outlives_its_round_is_told_to_the_observer() -> None:
+    async def main() -> object:
+        desk = Desk()
+        late = desk.work.tool("late", 12, budget_s=60, on_cancel=STUCK, gives=raising(RuntimeError("no disk")))
+        turn = asyncio.create_task(desk.call(late))
+        await asyncio.sleep(3)
+        turn.cancel()
+        await asyncio.wait([turn])
+        left = await desk.registry.aclose()
+        return left, [(values["tool"], values["error"]) for _, _, values in desk.facts.of("tool_failed")], now()
+
+    assert seen(main) == (((), [("late", "RuntimeError: no disk")], 12.0), [])

@@ -27,7 +27,7 @@ from simkit.kernel.world import World
 from simkit.model.plan import Plan
 from simkit.model.timeline import Step
 from simkit.run import run_once
-from tests.benchmarks import scenario, streams, work
+from tests.benchmarks import explorers, scenario, streams, work
 
 # Processor time: other work on the machine does not count, and no world replaces it.
 _clock: Final = time.process_time
@@ -106,10 +106,19 @@ def plans() -> None:
         loop.run_until_complete(work.three_tasks())
         loop.close()
 
-    rate("3-task program, stock asyncio", stock, "")
+    rate("3-task program, stock asyncio, new loop", stock, "")
+    rate("3-task program, stock asyncio.run", explorers.stock, "")
     with MACHINE.held():
-        rate("3-task program, plans a second, order=timing, no laws", functools.partial(explore, order="timing"), "")
-        rate("3-task program, plans a second, order=any, no laws", functools.partial(explore, order="any"), "12,000")
+        rate("3-task program, runs of a world a second, order=timing", functools.partial(explore, order="timing"), "")
+        rate("3-task program, runs of a world a second, order=any", functools.partial(explore, order="any"), "")
+        for name, one in explorers.planned().items():
+            rate(f"3-task program, plans a second, {name}", one, "12,000")
+
+
+def bugs() -> None:
+    for name, main, budget in explorers.BUGS:
+        row(f"{name}: runs of the mix until it is found", str(explorers.runs_until(main)), f"at most {budget}")
+    row("correct program, 2 deviations", "", explorers.exhausting())
 
 
 # -- the whole way ----------------------------------------------------------------------------------------------------
@@ -203,7 +212,7 @@ def _peak_mb(steps: tuple[Step, ...]) -> float:
 def main() -> None:
     """Print the table."""
     print(f"{'what':<66} {'figure':>24}   budget")
-    for part in (sleeping, empty_runs, plans, one_scenario, long_streams, million, many_runs):
+    for part in (sleeping, empty_runs, plans, bugs, one_scenario, long_streams, million, many_runs):
         part()
 
 

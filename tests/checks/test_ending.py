@@ -7,7 +7,7 @@ from tests.checks.traces import Story, asked
 def test_a_run_that_was_stopped_is_found_with_the_worlds_own_words() -> None:
     story = Story().at("42.1s").returns("deadlock", "task 'main' waits for a lock")
 
-    assert asked(ENDS, story) == ["nothing could ever happen again at 42.100s: task 'main' waits for a lock"]
+    assert asked(ENDS, story) == ["nothing can happen any more at 42.100s: task 'main' waits for a lock"]
 
 
 def test_a_subject_that_raises_is_found_once() -> None:

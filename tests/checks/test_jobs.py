@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simkit.checks.jobs import GIVE_UP_CANCELS_JOB, NO_FETCH_AFTER_TERMINAL, POLLS_RESPECT_INTERVAL
 from simkit.contracts import Law
-from simkit.model.duration import parse_duration
+from simkit.model.duration import NS_PER_MS, parse_duration
+from simkit.model.scenario import Link
 from simkit.model.timeline import Place
-from tests.checks.traces import CALL, FILE, USER, Story, asked, assistant, found, result
+from tests.checks.traces import CALL, FILE, SCENARIO, USER, Story, asked, assistant, found, result
 
 MADE = assistant(("call_1", "write_file", CALL["args"]))
 
@@ -127,6 +130,16 @@ def test_a_job_that_is_given_up_with_its_turn_and_runs_on_is_found() -> None:
         "it or came back for it"
     )
     assert [(f.text, f.events, f.place) for f in findings] == [(text, (2, 6), Place(FILE, 7))]
+
+
+def test_nobody_can_stop_a_job_whose_id_arrives_in_the_instant_of_giving_up() -> None:
+    stories = [begun().at(instant).turn_ends("cancelled").returns() for instant in ("0s", "1ms")]
+    far = replace(SCENARIO, network={"*": Link(latency_ns=NS_PER_MS)})
+
+    assert [[len(found(GIVE_UP_CANCELS_JOB, story, scenario=s)) for s in (SCENARIO, far)] for story in stories] == [
+        [0, 0],
+        [1, 0],
+    ]
 
 
 def test_a_job_that_still_runs_when_a_subject_without_turns_ends_is_found() -> None:

@@ -143,3 +143,20 @@ def test_requests_that_ask_something_new_are_not_repetitions() -> None:
 
 def test_repetition_says_nothing_of_a_run_without_requests() -> None:
     assert asked(NO_REPEATED_REQUEST, Story()) == ["not applicable: the run made no completion request"]
+
+
+# -- what a fault of a plan costs -------------------------------------------------------------------------
+def struck(story: Story) -> Story:
+    return story.event("world", "fault", site="answer1", fault="refused")
+
+
+def test_each_fault_of_a_plan_is_good_for_one_request_more_than_the_law_allows_anyway() -> None:
+    stories = [several(count, struck(Story()).turn()) for count in (21, 22)]
+
+    assert [[f.events for f in found(BOUNDED_REQUESTS, story, 3)] for story in stories] == [[], [(23,)]]
+
+
+def test_what_a_fault_kept_an_answer_from_may_be_asked_for_once_more() -> None:
+    again = [struck(Story()), Story()]
+
+    assert [len(asked(NO_REPEATED_REQUEST, story.request(1, "a").request(2, "a"), 1)) for story in again] == [0, 1]

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simkit.checks.tasks import NO_LOST_ERRORS, NO_ORPHANS
 from simkit.contracts import Law
-from tests.checks.traces import Story, asked, found
+from simkit.model.scenario import ToolSpec
+from tests.checks.traces import SCENARIO, Story, asked, found
 
 
 def orphan(story: Story, name: str) -> Story:
@@ -49,3 +52,27 @@ def test_a_subject_that_cleans_up_is_not_accused(law: Law, reason: str) -> None:
 @pytest.mark.parametrize("story", [Story().turn(), Story().turn().returns("deadlock")])
 def test_leftovers_are_not_judged_before_the_subject_ended(law: Law, story: Story) -> None:
     assert asked(law, story) == ["not applicable: the subject did not come to its end, so nothing was left behind yet"]
+
+
+# -- what nobody could have ended --
+DEAF = replace(SCENARIO, tools={"deploy": ToolSpec(name="deploy", ignores_cancel=True), "mail": ToolSpec(name="mail")})
+
+
+def left_running(tool: str, *, struck: bool = True) -> Story:
+    """A session that ends while this tool runs in a task called after it."""
+    story = Story().event("world", "fault", site="user1", fault="cancel") if struck else Story()
+    return orphan(story.starts(tool), f"tool {tool} call_1").returns()
+
+
+@pytest.mark.parametrize(
+    ("story", "alarms"),
+    [
+        (left_running("deploy"), 0),
+        (left_running("deploy", struck=False), 1),
+        (left_running("mail"), 1),
+        (orphan(left_running("deploy"), "poll"), 1),
+        (orphan(left_running("deploy").ends(1, "deploy"), "tool deploy call_2"), 2),
+    ],
+)
+def test_a_deaf_tool_that_a_fault_left_running_is_no_orphan_of_the_subjects(story: Story, alarms: int) -> None:
+    assert len(found(NO_ORPHANS, story, scenario=DEAF)) == alarms

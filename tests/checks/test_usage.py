@@ -23,6 +23,12 @@ def answered(story: Story, number: int = 1) -> Story:
     return story.frame(number, "usage").stream_ends(number, finish="stop")
 
 
+def damaged(story: Story, number: int = 1) -> Story:
+    """The same, with a frame that arrives damaged."""
+    story.request(number).response(number).frame(number, "garbled").frame(number, "usage")
+    return story.stream_ends(number, finish="stop")
+
+
 def noted(story: Story, read: int, written: int) -> Story:
     return story.note("usage", input=read, output=written)
 
@@ -95,3 +101,27 @@ BARE = StreamReply(steps=(Say(text="Here."), Finish(reason="stop")))
 )
 def test_nothing_is_said_where_nobody_knows_the_right_sum(story: Story, reply: StreamReply, because: str) -> None:
     assert asked(USAGE_COUNTED_ONCE, story, scenario=scenario(reply)) == [f"not applicable: {because}"]
+
+
+@pytest.mark.parametrize(
+    ("story", "said"),
+    [
+        (
+            noted(answered(Story()).cancels(), 0, 0),
+            ["not applicable: the user stopped the answer to request 1 while it arrived"],
+        ),
+        (
+            noted(damaged(Story()), 0, 0),
+            ["not applicable: the answer to request 1 arrived damaged, and may not have been read"],
+        ),
+    ],
+    ids=["stopped at its end", "damaged"],
+)
+def test_what_may_not_have_been_read_is_not_judged(story: Story, said: list[str]) -> None:
+    assert asked(USAGE_COUNTED_ONCE, story.returns(), scenario=scenario()) == said
+
+
+def test_an_answer_that_was_whole_before_the_user_cancelled_is_judged() -> None:
+    story = noted(answered(Story()).at("1s").cancels(), 0, 20).returns()
+
+    assert len(found(USAGE_COUNTED_ONCE, story, scenario=scenario())) == 1

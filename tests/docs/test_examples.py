@@ -152,7 +152,7 @@ def _typed(block: Block) -> Iterator[str]:
     """Yield the commands of a console block: what stands behind a $, or every line where none does."""
     typed = [command for command, _ in block.commands] or block.text.replace("\\\n", " ").splitlines()
     for line in typed:
-        yield from (part.strip() for part in re.split(r"&&|\|\||[;|]", line))
+        yield from (re.sub(r"\s*>>?\s*\S+$", "", part).strip() for part in re.split(r"&&|\|\||[;|]", line))
 
 
 COMMANDS: Final = [

@@ -110,7 +110,7 @@ def test_a_strategy_alone_has_all_turns(strategy: str) -> None:
 
 def test_a_strategy_that_there_is_none_of_is_told_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="no strategy is called 'sistematic' - did you mean 'systematic'"):
-        attempts(replace(SPACE, strategy="sistematic"), MET)
+        Space(strategy="sistematic")
 
 
 # -- children ---------------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def test_a_failure_that_is_still_there_is_reported_and_fails_in_the_same_way() -
     for part in (
         "FAIL    a.sim.yaml::run",
         "a fault of the plan",
-        f'Run it again   simkit run "a.sim.yaml::run" --plan {RAISES}',
+        f'Replay   simkit run "a.sim.yaml::run" --plan {RAISES}',
     ):
         assert part in ran.stdout
 

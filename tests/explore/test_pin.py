@@ -11,11 +11,12 @@ import pytest
 from simkit.errors import UsageError
 from simkit.explore.failures import Failure, failures_of
 from simkit.explore.outcome import Attempt, Broken
-from simkit.explore.pin import in_words, pin
+from simkit.explore.pin import pin
 from simkit.explore.running import HEAL, ScenarioRunner
 from simkit.model.plan import Plan
 from simkit.model.scenario import Exploring, Scenario
 from simkit.model.trace import Event, Trace
+from simkit.reporters.plans import in_words
 from simkit.run import load, run_case
 from tests.explore.cases import case_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +13,10 @@ import pytest
 import simkit
 from simkit.errors import UsageError
 from simkit.explore.attempts import Space
-from simkit.explore.outcome import Attempt, Broken, Choice, Outcome
-from simkit.explore.running import HEAL, MainRunner
-from simkit.explore.search import Explored, Walk, explore, explore_space
+from simkit.explore.outcome import Attempt, Choice, Outcome
+from simkit.explore.running import MainRunner
+from simkit.explore.search import Explored, Walk, explore
 from simkit.model.plan import Plan
-from simkit.model.verdict import Verdict
-from simkit.run import run_scenario
 from tests.explore.cases import case_of, text_of
 from tests.explore.programs import alone, locked_updates, lost_update, starved
 
@@ -45,7 +42,8 @@ def test_what_asyncio_promises_is_not_broken_unless_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("strategy", ["mix", "systematic", "uniform", "pct", "sequential"])
 def test_a_strategy_finds_the_lost_update(strategy: str) -> None:
-    assert texts(explore(lost_update, runs=60, strategy=strategy, order="any")) == ["AssertionError: an update was lost"]
+    explored = explore(lost_update, runs=60, strategy=strategy, order="any")
+    assert texts(explored) == ["AssertionError: an update was lost"]
 
 
 def test_the_default_order_alone_does_not_find_it() -> None:
@@ -96,12 +94,22 @@ def test_an_interrupt_ends_the_search() -> None:
         explore(main, runs=2)
 
 
+def test_a_callback_that_was_cancelled_while_it_was_ready_is_one_of_those_that_may_come_next() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ready = [loop.call_soon(list) for _ in range(3)]
+        ready[1].cancel()
+        await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+
+    assert explore(main, runs=30, order="any").failures == ()
+
+
 def test_a_program_that_never_ends_fails_by_its_deadlock() -> None:
     async def main() -> None:
         await asyncio.Event().wait()
 
     (text,) = texts(explore(main, runs=2))
-    assert text.startswith("RunEndedError: nothing can ever happen again: task Task-1 (")
+    assert text.startswith("RunEndedError: deadlock: nothing can ever happen again: task Task-1 (")
 
 
 def test_a_plan_that_does_not_fail_again_is_told_as_unsteady() -> None:
@@ -109,10 +117,11 @@ def test_a_plan_that_does_not_fail_again_is_told_as_unsteady() -> None:
 
     async def main() -> None:
         runs.append(1)
-        assert len(runs) != 2, "only the second time"
+        if len(runs) == 2:
+            raise RuntimeError("only the second time")
 
     explored = explore(main, runs=3, strategy="fifo")
-    assert [f.broken.text for f in explored.unsteady] == ["AssertionError: only the second time"]
+    assert [f.broken.text for f in explored.unsteady] == ["RuntimeError: only the second time"]
     assert "(it did not fail again)" in str(explored)
 
 
@@ -134,7 +143,7 @@ def test_a_systematic_search_ends_where_its_space_does() -> None:
 @pytest.mark.parametrize(
     ("runs", "statement"),
     [
-        (12, "not exhausted: 10 of the plans with 1 deviation of 12 choices were not run, under seed 0"),
+        (12, "not exhausted: 8 of the plans with 1 deviation of 12 choices were not run, under seed 0"),
         (
             189,
             "not exhausted: all plans with 1 deviation of 12 choices were run, "
@@ -185,7 +194,8 @@ def test_a_scenario_is_explored_in_the_order_that_its_author_asks_for() -> None:
 def test_a_sweep_of_a_scenario_strikes_every_fault_there_is() -> None:
     explored = explore(case_of("fragile", "explore: {sweep: single, faults: [tool_raises]}"), runs=20)
     assert explored.statement == (
-        "exhausted: the default run makes no choices, under seed 0; 4 of 4 single faults struck"
+        "exhausted: all plans with up to 2 deviations of 2 choices (4 of them), under seed 0; "
+        "4 of 4 single faults struck"
     )
     assert [f.plan.text() for f in explored.failures] == ["seed=0,tool_raises@tool1.start"]
 
@@ -203,33 +213,9 @@ def test_a_path_is_explored_as_its_only_row(tmp_path: Path) -> None:
 
 def test_a_path_with_several_rows_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "racing.sim.yaml"
-    file.write_text(text_of("racing", "matrix: {n: [1, 2]}\nabout: ${n}\n"))
+    file.write_text(text_of("racing", 'matrix: {n: ["1", "2"]}\nabout: ${n}\n'))
     with pytest.raises(UsageError, match=r"racing\.sim\.yaml has 2 rows - give one of them, such as simkit\.load\("):
         explore(file, runs=4)
-
-
-def test_what_the_user_does_is_moved_as_far_as_the_author_allows() -> None:
-    keys = """
-    tools: {work: {takes: 1s}}
-    explore: {shift: 2s, runs: 1}
-    user: [{at: 5s, says: go}, {at: 6s, says: now}]
-    """
-    text = text_of("sleepy", keys).replace("user: [{says: go}]\n", "")
-    (scenario,) = simkit.load(_written(text))
-    walk = [outcome.plan for outcome in _outcomes(scenario, 30)]
-    said = [_said_at(scenario, plan) for plan in walk]
-    assert all(3 <= first <= second <= 8 for first, second in said)
-    assert len(set(said)) > 20
-    assert said[0] == (5.0, 6.0)
-
-
-# -- healing ----------------------------------------------------------------------------------------------------------
-HANGS = "explore: {faults: [tool_hangs], where: [tools], heal: 60s}\nlimits: {time: 10m}\nalways: [{off: ends, because: x}]"
-
-
-def test_a_run_that_does_not_heal_in_time_fails() -> None:
-    explored = explore(case_of("fragile", HANGS), runs=3)
-    assert HEAL in [failure.broken.law for failure in explored.failures]
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -270,7 +256,6 @@ def test_the_front_door_explores_whatever_was_imported_before() -> None:
 
 def test_what_came_of_it_is_told_in_a_few_lines() -> None:
     (first, law, plan) = str(simkit.explore(lost_update, runs=3, order="any")).splitlines()
-    here = os.path.join("tests", "explore", "programs.py").replace(os.sep, "/")
     assert first.startswith("3 runs, not exhausted: 19 of the plans with 1 deviation of 12 choices were not run")
-    assert law.startswith(f"raised: AssertionError: an update was lost ({here}:")
+    assert law.startswith("raised: AssertionError: an update was lost (tests/explore/programs.py:")
     assert plan.startswith("  plan: seed=0,order=any,order@")

@@ -1,4 +1,4 @@
-"""The faults of a plan: each strikes at its site, once, is told in the trace, and is missed where its site never comes."""
+"""The faults of a plan: each strikes at its site, once, is in the trace, and is missed where its site never comes."""
 
 from __future__ import annotations
 
@@ -48,9 +48,11 @@ def test_every_site_is_seen_in_order_where_somebody_wants_to_know() -> None:
     assert seen == ["user1", "answer1", "answer1.frame2"]
 
 
-@pytest.mark.parametrize(("given", "seen", "asked"), [((), None, False), ((), [], True), ((CUT,), None, True)])
-def test_nobody_is_asked_where_nothing_can_strike(given: tuple[Strike, ...], seen: list[str] | None, asked: bool) -> None:
-    assert strikes_of(*given, seen=seen)[0].asked is asked
+@pytest.mark.parametrize(("plan", "seen", "asked"), [((), None, False), ((), [], True), ((CUT,), None, True)])
+def test_nobody_is_asked_where_nothing_can_strike(
+    plan: tuple[Strike, ...], seen: list[str] | None, asked: bool
+) -> None:
+    assert strikes_of(*plan, seen=seen)[0].asked is asked
 
 
 def test_a_run_has_faults_also_after_they_struck() -> None:

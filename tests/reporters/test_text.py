@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from simkit.model.plan import Plan, Strike
 from simkit.model.timeline import Place
 from simkit.model.verdict import Result
 from simkit.reporters.lanes import timeline
-from simkit.reporters.text import PLAIN, TEXT, ReportOptions, TextReporter, case_line, failure, summary
+from simkit.reporters.text import PLAIN, TEXT, Known, ReportOptions, TextReporter, case_line, failure, summary
 from tests.checks.traces import USER, Story
 from tests.reporters.results import (
     SCENARIO,
@@ -70,12 +71,13 @@ def test_a_failure_in_a_long_run_is_told_around_its_events() -> None:
 
 
 @pytest.mark.parametrize("make", [failing, unknown, long_run])
-@pytest.mark.parametrize("width", [1, 60, 93, 120, 500])
+@pytest.mark.parametrize("width", [1, 40, 60, 93, 120, 500])
 def test_a_failure_keeps_to_its_width_and_to_about_forty_rows(make: object, width: int) -> None:
     rows = failure(make(), ReportOptions(width=width)).splitlines()  # type: ignore[operator]  # one of the three above
 
-    too_wide = [row for row in rows if len(row) > max(60, min(120, width)) and not row.startswith("Run it again")]
-    assert (too_wide, len(rows) <= 42) == ([], True)
+    # What people paste is never cut: the place, and the command.
+    body = [row for row in rows if not row.startswith(("  Replay", "stall.sim.yaml"))]
+    assert ([row for row in body if len(row) > max(40, min(120, width))], len(rows) <= 41) == ([], True)
 
 
 def test_deciding_events_are_always_there_and_numbered() -> None:
@@ -89,7 +91,7 @@ def test_the_command_repeats_the_plan_and_the_settings() -> None:
     options = ReportOptions(overrides={"flaw": "stub_finish_stop", "prompt": "a b", "api_key": KEY})
 
     assert failure(failing(), options).splitlines()[-1] == (
-        'Run it again   simkit run "stall.sim.yaml::quiet=20m" --plan seed=0 --set flaw=stub_finish_stop '
+        '  Replay   simkit run "stall.sim.yaml::quiet=20m" --plan seed=0 --set flaw=stub_finish_stop '
         '--set "prompt=a b" --set "api_key=***"'
     )
 
@@ -106,7 +108,38 @@ def test_the_command_can_be_pasted_whatever_the_row_is_called(row: str, name: st
     story = Story().turn().request(1, USER).stalled(1).turn_ends().returns()
     result = judged(story, replace(SCENARIO, row=row))
 
-    assert failure(result).splitlines()[-1] == f"Run it again   simkit run {name} --plan seed=0"
+    assert failure(result).splitlines()[-1] == f"  Replay   simkit run {name} --plan seed=0"
+
+
+@pytest.mark.parametrize(
+    ("known", "ways"),
+    [
+        (Known(id="3fa9"), ["Replay   simkit run", "Look     simkit show 3fa9", "Keep     simkit pin 3fa9 scenarios"]),
+        (Known(id="3fa9", pins=False), ["Replay   simkit run", "Look     simkit show 3fa9"]),
+        (Known(replay="pytest a.py --simkit-plan=seed=7"), ["Replay   pytest a.py --simkit-plan=seed=7"]),
+        (Known(replay=""), []),
+    ],
+)
+def test_what_can_be_done_with_a_failure_depends_on_what_is_known_of_it(known: Known, ways: list[str]) -> None:
+    rows = [row.strip() for row in failure(failing(), known=known).splitlines()]
+    found = [row for row in rows if row.startswith(("Replay", "Look", "Keep"))]
+
+    assert [row.startswith(way) for row, way in zip(found, ways, strict=True)] == [True] * len(ways)
+
+
+def test_a_smaller_plan_that_was_looked_for_is_told_with_its_changes() -> None:
+    result = replace(failing(), plan=Plan(strikes=(Strike("answer1.frame1", "cut"),)))
+    told = failure(result, known=Known(shrunk="shrunk from 9, 64 runs"))
+
+    assert "Smallest failing case: 1 fault from the normal order (shrunk from 9, 64 runs)\n    cut@answer1" in told
+
+
+def test_what_happened_forty_times_is_marked_at_its_beginning_only() -> None:
+    result = long_run()
+    finding = replace(result.findings[0], events=tuple(range(0, len(result.trace), 20)))
+    told = failure(replace(result, judgement=replace(result.judgement, findings=(finding,))))
+
+    assert ("(see 1>, 2>, 3>)" in told, "4>" in told) == (True, False)
 
 
 def test_secrets_and_control_characters_of_the_agent_are_not_printed() -> None:
@@ -173,11 +206,8 @@ def test_a_law_broken_again_at_the_same_line_is_told_by_its_sentence_alone() -> 
     )
     text = failure(result)
 
-    assert [text.count(part) for part in ("always: partial_is_not_success", "in the\n  middle of", "stall: 20m")] == [
-        1,
-        2,
-        1,
-    ]
+    parts = ("always: partial_is_not_success", "the turn ended as", "stall: 20m")
+    assert [text.count(part) for part in parts] == [1, 2, 1]
 
 
 def test_a_call_and_its_arguments_are_one_row() -> None:

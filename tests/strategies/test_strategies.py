@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_pct_without_a_change_gives_orders_without_preemption_only() -> None:
 
 def test_pct_of_depth_two_preempts_once_at_the_most() -> None:
     def switches(went: str) -> int:
-        return sum(a != b for a, b in zip(went, went[1:], strict=False))
+        return sum(a != b for a, b in pairwise(went))
 
     assert {switches(race(Pct(2, 9).begin(seed), THREE)) for seed in range(200)} == {2, 3}
 
