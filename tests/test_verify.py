@@ -72,3 +72,24 @@ def test_a_failing_case_is_verified_too_and_the_json_document_stays_alone(folder
     ran = verified(folder, "--format", "json")
     (result,) = json.loads(ran.stdout)["results"]
     assert (ran.exit_code, result["verdict"], "verified: 1 of 1 case" in ran.stderr) == (1, "FAIL", True)
+
+
+def test_a_difference_stands_behind_what_came_before_it_and_is_found_again_by_its_command(folder: Folder) -> None:
+    folder.scenario("planted", "sets:from_texts")
+    ran = verified(folder, "--plan", "seed=7", "planted.sim.yaml")
+    rows = {row.split()[0]: row.split(maxsplit=1)[1] for row in ran.stdout.splitlines() if row.startswith("  ")}
+    assert (json.loads(rows["before"])["what"], rows["replay"]) == (
+        "user.says",
+        'simkit run --verify --plan=seed=7 "planted.sim.yaml::run"',
+    )
+
+
+def test_of_a_very_long_event_the_place_where_it_parts_is_shown(folder: Folder) -> None:
+    folder.file(
+        "long.py",
+        "async def agent(sim):\n"
+        "    sim.note('plan', steps=['x'] * 300 + list({str(n) for n in range(50)}))\n    sim.said('hello')\n",
+    )
+    folder.scenario("a", "long:agent")
+    rows = [row for row in verified(folder).stdout.splitlines() if row.startswith(("  first", "  second"))]
+    assert ([len(row) < 450 for row in rows], rows[0] == rows[1]) == ([True, True], False)

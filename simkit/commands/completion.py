@@ -16,13 +16,14 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from simkit.commands.terminal import EPILOG, say
+from simkit.commands.terminal import say
 
 SHELLS: Final = ("bash", "zsh", "fish")
 _VARIABLE: Final = "_SIMKIT_COMPLETE"
+_EPILOG: Final = "Exit codes: 0 printed; 2 an option is wrong; 3 simkit itself failed; 130 Ctrl-C."
 
 
-@click.command("completion", epilog=EPILOG)
+@click.command("completion", epilog=_EPILOG)
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
     """Print the completion of simkit for a shell: verbs, options, scenarios, and the ids of failures.

@@ -123,6 +123,16 @@ class _Asked:
         """How long to go on, if anybody says so."""
         return None if self.time_ is None else duration_of("--time", self.time_) / _NS_PER_S
 
+    @property
+    def cluster(self) -> str | None:
+        """The address of the cluster that is meant, if any is."""
+        if self.executor is None:
+            return None
+        address = self.executor.removeprefix(_DASK)
+        if address in ("", self.executor):
+            raise UsageError(f"--executor: {self.executor!r} is unknown, expected dask:ADDRESS")
+        return address
+
     def kinds(self) -> tuple[str, ...]:
         from simkit.model.plan import FAULT_KINDS  # lazy: --help needs no plan
 
@@ -182,7 +192,7 @@ def _words(option: str, text: str | None, known: Sequence[str]) -> tuple[str, ..
 def _session(paths: Sequence[str], asked: _Asked, out: IO[str]) -> _Session:
     """Read and check everything that was asked for."""
     # Mistakes in options are told before any file is read.
-    _ = (asked.seconds, asked.part())
+    _ = (asked.seconds, asked.part(), asked.cluster)
     overrides = parse_overrides(asked.settings)
     scenarios = read_paths(paths, Outside(settings=overrides, subject=asked.subject))
     skipped = [(one, one.skip or f"is expected to fail: {one.xfail}") for one in scenarios if one.skip or one.xfail]
@@ -235,7 +245,7 @@ class _Session:
     def _explored(self) -> tuple[CaseExplored, ...]:
         from simkit.explore.campaign import Campaign  # lazy: as above
 
-        with self._opened_state() as state, self._workers() as workers:
+        with self._workers() as workers, self._opened_state() as state:
             self._folder = state.folder
             in_turns = self.asked.time_ is not None
             self._campaign = Campaign(self.cases, workers, state, self, shard=self.asked.part(), in_turns=in_turns)
@@ -273,11 +283,8 @@ class _Session:
     def _workers(self) -> AbstractContextManager[Workers]:
         from simkit.explore.workers import here, on_dask, processes  # lazy: as above
 
-        if self.asked.executor is not None:
-            kind, _, address = self.asked.executor.partition(":")
-            if f"{kind}:" != _DASK or not address:
-                raise UsageError(f"--executor: {self.asked.executor!r} is unknown, expected dask:ADDRESS")
-            return on_dask(address, self.asked.workers)
+        if self.asked.cluster is not None:
+            return on_dask(self.asked.cluster, self.asked.workers)
         count = self._processes
         return here() if count == 1 else processes(count, _imported(self.cases))
 

@@ -15,7 +15,8 @@ machine could not produce, so a failure under any plan is a failure that users c
 - ``suspend``: a tool that awaits once more inside before it returns is a tool that somebody wrote.
 - ``shift``: a user acts somewhat later or earlier than the script says, within what its author allows, in their order.
 - ``order``: the exception. asyncio promises the order of callbacks in one round, so this kind is only asked where
-  ``order="any"`` wants the stronger adversary, and the plan says so.
+  ``order="any"`` wants the stronger adversary, and the plan says so. Also then nothing overtakes the machinery of
+  connections, and nobody is overtaken for ever.
 
 Recording every choice with its 0 was refused: the trace of the default run would tell of nothing but these.
 """

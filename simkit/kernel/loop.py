@@ -33,6 +33,8 @@ RealLoop = asyncio.SelectorEventLoop
 
 # The heap is swept when more than this many of its timers, and more than half of them, were cancelled.
 _CANCELLED_MAX: Final = 100
+# More often than this nobody is overtaken under ``order: any``.
+_OVERTAKEN_MAX: Final = 100
 # How many later timers and events a late poll may take in: the more, the wider every exploration.
 _LATE_MAX: Final = 4
 
@@ -130,6 +132,8 @@ class SimEventLoop(RealLoop):
         # The thread that runs this loop; whoever hands it work while it idles wakes that thread.
         self._thread: SimThread | None = None
         self._idling = False
+        # How often others went before the one that is ready for the longest.
+        self._overtaken = 0
         # A byte came just before a timer of the same instant: the timer waits for the next round.
         self._hold_timers = False
         self._simulated = SimSelector(world.network, self._write_to_self)
@@ -258,12 +262,14 @@ class SimEventLoop(RealLoop):
         """Take any of the ready handles: an order that asyncio does not produce, for ``order: any``.
 
         Nothing overtakes the machinery of connections, which is written for asyncio's order: in any other it breaks in
-        ways that say nothing about the agent.
+        ways that say nothing about the agent. And nobody waits for ever beside others that only go round in circles.
         """
-        count = _ahead_of_machinery(ready)
+        count = _ahead_of_machinery(ready) if self._overtaken < _OVERTAKEN_MAX else 1
         if count < 2:
+            self._overtaken = 0
             return cast(asyncio.Handle, ready.popleft())
         index = self.world.choices.choose("order", count, lambda i: _owner(ready[i]))
+        self._overtaken = self._overtaken + 1 if index else 0
         handle: asyncio.Handle = ready[index]
         del ready[index]
         return handle

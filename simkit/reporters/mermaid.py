@@ -72,7 +72,6 @@ class _Row:
 
     first: Event
     last: Event
-    text: str
     mark: int = 0
     pieces: list[str] = field(default_factory=list)
 
@@ -80,7 +79,7 @@ class _Row:
 def mermaid(result: Result, *, lines_max: int = LINES_MAX) -> str:
     """Return the diagram of one run in at most ``lines_max`` lines (never fewer than eight), the last one ended."""
     rows = _rows(result.trace, numbered(n for finding in result.findings for n in finding.events))
-    head = [*_HEAD, *([_TOOLS_HEAD] if any(_box(row.first) == "T" for row in rows) else [])]
+    head = [*_HEAD, *([_TOOLS_HEAD] if any(row.first.actor == "tool" for row in rows) else [])]
     room = max(lines_max, _LINES_MIN) - len(head)
     near = _most_telling(rows)
     for size in range(min(room, len(rows)), 0, -1):
@@ -92,9 +91,17 @@ def mermaid(result: Result, *, lines_max: int = LINES_MAX) -> str:
 
 
 def _most_telling(rows: Sequence[_Row]) -> list[int]:
-    """Return the marked rows, then the others by their distance from the nearest mark."""
-    marked = [i for i, row in enumerate(rows) if row.mark] or [len(rows) - 1]
-    return sorted(range(len(rows)), key=lambda i: (min(abs(i - m) for m in marked), i))
+    """Return the rows by their distance from the nearest mark; without marks, the last ones first."""
+    distance = [len(rows)] * len(rows)
+    if not any(row.mark for row in rows):
+        return list(range(len(rows) - 1, -1, -1))
+    # Once from each side: a long run may have as many marks as events.
+    for order in (range(len(rows)), range(len(rows) - 1, -1, -1)):
+        steps = len(rows)
+        for i in order:
+            steps = 0 if rows[i].mark else steps + 1
+            distance[i] = min(distance[i], steps)
+    return sorted(range(len(rows)), key=lambda i: (distance[i], i))
 
 
 # -- from events to rows -----------------------------------------------------------------------------------------------
@@ -104,7 +111,7 @@ def _rows(trace: Trace, marks: dict[int, int]) -> list[_Row]:
         mark = marks.get(event.n, 0)
         if not mark and (_is_quiet(event) or (rows and _joined(rows[-1], event))):
             continue
-        rows.append(_Row(event, event, tell(event).text, mark))
+        rows.append(_Row(event, event, mark))
     return rows
 
 
@@ -149,7 +156,8 @@ def _line(row: _Row) -> str:
 
 def _words(row: _Row) -> str:
     """Return the sentence of a row, with the pieces that were added to it."""
-    return row.text.removesuffix('"') + "".join(row.pieces) + ('"' if row.text.endswith('"') else "")
+    text = tell(row.first).text
+    return text.removesuffix('"') + "".join(row.pieces) + ('"' if text.endswith('"') else "")
 
 
 def _box(event: Event) -> str:

@@ -105,7 +105,9 @@ def case_line(result: Result, options: ReportOptions = PLAIN) -> str:
 def failure(result: Result, options: ReportOptions = PLAIN, known: Known = UNKNOWN_TO_ALL) -> str:
     """Return the section about one result that did not pass, without a newline at its end."""
     shown = _shown(result, options)
-    marks = numbered(n for finding in shown for n in finding.events[:_EVENTS_MAX])
+    # In short there is no timeline in which anything could be marked.
+    marked = shown if options.verbosity >= 0 else ()
+    marks = numbered(n for finding in marked for n in finding.events[:_EVENTS_MAX])
     top = [*_title(result, options), *_findings(result, shown, marks, options)]
     bottom = [*_behind_an_empty_row([*_ways_on(result, options, known)]), ""]
     if options.verbosity < 0:

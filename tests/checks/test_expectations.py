@@ -203,3 +203,27 @@ def test_every_fact_has_a_name_of_the_language() -> None:
         "usage",
         "events",
     )
+
+
+@pytest.mark.parametrize(
+    ("matcher", "expected", "counted"),
+    [
+        (Matcher(op="exactly", value=2), "requests to be 2", (["request"] * 4, 2)),
+        (Matcher(op="at_least", value=9), "requests to be at least 9", ([], None)),
+    ],
+)
+def test_what_is_unmet_is_also_told_as_a_pair_with_all_that_was_counted_where_it_was_too_many(
+    matcher: Matcher, expected: str, counted: tuple[list[str], int | None]
+) -> None:
+    trace = story().trace
+    (finding,) = met(Expectation(fact="requests", matchers=(matcher,)), trace)
+
+    kinds = [trace.events[n].kind for n in finding.counted]
+    assert (finding.expected, finding.actual, (kinds, finding.limit)) == (expected, "4", counted)
+
+
+def test_of_what_never_came_the_end_of_the_run_tells_and_not_what_is_written_down_behind_it() -> None:
+    trace = Story().returns().event("provider", "answer.unused", answer=0, left=1, line=7).trace
+    (finding,) = met(Expectation(fact="messages", matchers=(Matcher(op="exactly", value=1),)), trace)
+
+    assert [trace.events[n].kind for n in finding.events] == ["run.end"]

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from simkit.checks.streams import BOUNDED_SILENCE, PARTIAL_IS_NOT_SUCCESS
 from simkit.model.duration import parse_duration
-from simkit.model.timeline import Place
+from simkit.model.scenario import Scenario
+from simkit.model.timeline import Answer, Disconnect, Place, Say, Stall, Step, StreamReply, Wait
+from simkit.model.verdict import Finding
 from tests.checks.traces import CALL, FILE, Story, asked, found
 
 
@@ -130,3 +134,38 @@ def test_success_is_not_judged_where_the_subject_reports_no_turns() -> None:
     assert asked(PARTIAL_IS_NOT_SUCCESS, Story().request(1).stalled(1)) == [
         "not applicable: the subject reported no end of a turn"
     ]
+
+
+def steps(*steps: Step) -> Scenario:
+    placed = tuple(replace(step, place=Place(FILE, line)) for line, step in enumerate(steps, 8))
+    return Scenario(title="", provider=(Answer(reply=StreamReply(steps=placed), place=Place(FILE, 7)),), file=FILE)
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "line"),
+    [
+        ((Say(text="a"), Disconnect(how="eof")), "eof", 9),
+        ((Say(text="a"), Wait(ns=1), Disconnect(how="reset")), "reset", 10),
+        # What else ends a stream is no doing of the step.
+        ((Say(text="a"), Disconnect(how="eof")), "client_closed", 8),
+        ((Say(text="a"), Say(text="b"), Disconnect(how="cut")), "cut", 8),
+        ((Say(text="a"),), "reset", 8),
+    ],
+)
+def test_the_line_of_a_broken_stream_is_the_one_that_broke_it(script: tuple[Step, ...], how: str, line: int) -> None:
+    story = Story().turn().request(1).response(1).frame(1, "say", "a").stream_ends(1, how).turn_ends()
+    (finding,) = PARTIAL_IS_NOT_SUCCESS.judge(steps(*script), story.trace, None)
+
+    assert isinstance(finding, Finding)
+    assert finding.place == Place(FILE, line)
+
+
+def test_the_line_of_a_silence_is_the_one_that_is_silent() -> None:
+    script = steps(Say(text="a"), Stall(ns=parse_duration("5m")), Say(text="b"))
+    story = Story().request(1).response(1).frame(1, "say", "a", step=0)
+    story.event("provider", "silence", request=1, step=1, ns=parse_duration("5m"), line=9).at("5m")
+    story.frame(1, "say", "b", step=2).stream_ends(1, "complete", "stop")
+    (finding,) = BOUNDED_SILENCE.judge(script, story.trace, parse_duration("90s"))
+
+    assert isinstance(finding, Finding)
+    assert finding.place == Place(FILE, 9)

@@ -19,8 +19,8 @@ def case(name: str, verdict: str = "PASS", *laws: str, end: float | None = 10.0,
 
 
 def kinds(old: Case | None, new: Case | None, threshold: float = 0.1) -> list[str]:
-    sides = ([one] if one else [] for one in (old, new))
-    return [change.kind for change in changes(*sides, threshold)]
+    before, after = ([one] if one else [] for one in (old, new))
+    return [change.kind for change in changes(before, after, threshold)]
 
 
 @pytest.mark.parametrize(

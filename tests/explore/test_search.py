@@ -104,6 +104,44 @@ def test_a_callback_that_was_cancelled_while_it_was_ready_is_one_of_those_that_m
     assert explore(main, runs=30, order="any").failures == ()
 
 
+@pytest.mark.parametrize("strategy", ["mix", "pct"])
+def test_a_task_that_goes_round_in_circles_starves_nobody_for_ever(strategy: str) -> None:
+    async def main() -> None:
+        done = asyncio.Event()
+
+        async def spin() -> None:
+            while not done.is_set():
+                await asyncio.sleep(0)
+
+        async def end() -> None:
+            done.set()
+
+        await asyncio.gather(spin(), spin(), end())
+
+    assert explore(main, runs=30, strategy=strategy, order="any").failures == ()
+
+
+def test_connections_hold_in_any_order_of_tasks() -> None:
+    async def main() -> None:
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+            await writer.wait_closed()
+
+        async def ask(text: bytes) -> bytes:
+            reader, writer = await asyncio.open_connection("localhost", 80)
+            writer.write(text)
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            return answer
+
+        async with await asyncio.start_server(echo, "localhost", 80):
+            assert [*await asyncio.gather(ask(b"one\n"), ask(b"two\n"))] == [b"one\n", b"two\n"]
+
+    assert [f.broken.text for f in explore(main, runs=60, order="any").failures] == []
+
+
 def test_a_program_that_never_ends_fails_by_its_deadlock() -> None:
     async def main() -> None:
         await asyncio.Event().wait()

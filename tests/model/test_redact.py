@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from simkit.model.redact import MASK, is_secret, redact
+from simkit.model.redact import MASK, is_secret, redact, redact_source
 
 # Put together here, so that no text in this repo looks like somebody's key.
 KEY = "sk-" + "abcdef123456"
@@ -32,6 +32,8 @@ def test_a_key_that_only_resembles_a_secret_stays(key: str) -> None:
         ('{"password": "hun', '{"password": "***'),
         ("/v1/models?key=abc&page=2", "/v1/models?key=***&page=2"),
         ("gh" + "p_" + "a1" * 12, MASK),
+        ("refused password='hunter2', sorry", "refused password='***', sorry"),
+        ("--set token=abc --set flaw=x", "--set token=*** --set flaw=x"),
     ],
 )
 def test_secrets_inside_text_are_masked(text: str, safe: str) -> None:
@@ -39,10 +41,27 @@ def test_secrets_inside_text_are_masked(text: str, safe: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a task-management-system", "Bearer authentication", "it is a risk-free thing", '{"max_tokens": "9"}']
+    "text",
+    [
+        *("a task-management-system", "Bearer authentication", "it is a risk-free thing", '{"max_tokens": "9"}'),
+        *("continuation_token=abc", "max_tokens=9", "key=value"),
+    ],
 )
 def test_ordinary_text_comes_back_as_the_same_object(text: str) -> None:
     assert redact(text) is text
+
+
+@pytest.mark.parametrize(
+    ("line", "safe"),
+    [
+        ("  api_key: abc  # mine", "  api_key: ***"),
+        ("settings: {password: 'a b', model: m}", "settings: {password: ***, model: m}"),
+        ('    headers = {"X-Api-Key": "abc"}', '    headers = {"X-Api-Key": ***}'),
+        ("  max_tokens: 9", "  max_tokens: 9"),
+    ],
+)
+def test_in_a_line_of_source_a_telling_key_needs_no_quotes(line: str, safe: str) -> None:
+    assert redact_source(line) == safe
 
 
 def test_secrets_are_found_at_any_depth() -> None:

@@ -91,3 +91,32 @@ def test_a_report_keeps_to_the_columns_and_to_forty_rows(
     body = [row for row in report.splitlines()[1:] if not re.match(rf"  (Replay|Look|Keep) |{FILE}", row)]
 
     assert ([row for row in body if len(row) > columns], len(body) <= 40) == ([], True)
+
+
+@pytest.mark.parametrize("no_save", [False, True])
+def test_where_nothing_is_kept_the_report_ends_with_the_replay(folder: Folder, no_save: bool) -> None:
+    if not no_save:
+        folder.file(".simkit", "in the way")
+    told = failed("raised", *["--no-save"] * no_save)
+
+    assert (re.findall(r"^  (Replay|Look|Keep) ", told, re.MULTILINE), "1 failed" in told) == (["Replay"], True)
+
+
+def test_in_short_a_failure_is_its_first_finding_and_the_command() -> None:
+    rows = failed("expectations", "-q").splitlines()
+
+    assert [row for row in rows if row][1:6] == [
+        "case.sim.yaml:7   expect.requests",
+        "    expected  requests to be 1",
+        "    actual    2",
+        "  and 2 more: expect.last_message, expect.tool_calls",
+        '  Replay   simkit run "case.sim.yaml::run" --plan seed=0',
+    ]
+
+
+def test_what_a_narrow_encoding_cannot_say_is_escaped(folder: Folder) -> None:
+    folder.file("agents.py", AGENTS.replace("I do not know.", "Ich wei\N{LATIN SMALL LETTER SHARP S} es nicht."))
+    Path(FILE).write_text(KINDS["expectations"].scenario, encoding="utf-8")
+    code, told = in_a_shell(f"env PYTHONIOENCODING=ascii simkit run --no-save {FILE}")
+
+    assert (code, told.isascii(), "Ich wei\\xdf es nicht." in told) == (1, True, True)

@@ -362,3 +362,21 @@ def test_a_blocking_tool_stops_the_loop_while_it_runs(tool: str, ticks: list[flo
         await asyncio.gather(tick(sim), sim.tools[tool]())
 
     assert [at for at, *_ in events(play(BOTH_WAYS, agent), said="text")] == ticks
+
+
+async def _only_ends(sim: Sim) -> None:
+    async for text in sim.user:
+        sim.turn_ended("finished", text)
+
+
+async def _two_at_once(sim: Sim) -> None:
+    sim.turn_started("one")
+    sim.turn_started("two")
+    sim.turn_ended("finished")
+    sim.turn_ended("finished")
+
+
+@pytest.mark.parametrize(("agent", "turns"), [(_only_ends, [1, 2]), (_two_at_once, [2, 2])])
+def test_a_turn_that_nobody_began_has_a_number_of_its_own(agent: object, turns: list[int]) -> None:
+    result = play(TALK, agent)  # type: ignore[arg-type]  # as above
+    assert [end.get("turn") for end in result.trace.of("turn.end")] == turns

@@ -8,11 +8,11 @@ went wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from simkit.model.trace import Event, Trace
+from simkit.model.trace import Event
 
 # A message of the model is told by these frames: its text, its thoughts, its refusal, and its calls.
 _TEXTS: Final = ("say", "think", "refuse")
@@ -37,11 +37,11 @@ class Message:
     sort: str = field(default="", compare=False)
 
 
-def conversation(trace: Trace) -> list[Message]:
+def conversation(events: Iterable[Event]) -> list[Message]:
     """Return the messages in the order in which they began."""
     messages: list[Message] = []
     of_request: dict[object, list[Message]] = {}
-    for event in trace:
+    for event in events:
         if event.kind == "frame":
             _hear(event, messages, of_request.setdefault(event.get("request"), []))
         elif event.kind == "stream.end":

@@ -39,8 +39,7 @@ from simkit.reporters.text import replay_command
 # Raised whenever the script of the page would misread what is written here.
 FORMAT: Final = 1
 _PINNED_IN: Final = "scenarios/regressions/"
-# A longer dialogue is read in the trace.
-_MESSAGES_MAX: Final = 1_000
+# A longer message is read in the trace.
 _MESSAGE_MAX: Final = 20_000
 
 
@@ -73,7 +72,7 @@ def data(result: Result, shown: Window, beside: Beside = ALONE) -> Mapping[str, 
         **_events(result, shown, beside.source_reader),
         "files": files(result.scenario),
         "difference": _difference(result, beside.normal),
-        "conversation": list(_conversation(result.trace)),
+        "conversation": list(_conversation(shown.events)),
         "laws": list(_laws(result)),
     }
     safe = redact(value)
@@ -126,6 +125,9 @@ def _plan(result: Result) -> list[str]:
 
 
 def _commands(result: Result, beside: Beside) -> Iterator[tuple[str, str]]:
+    if not result.scenario.file:
+        # A trace alone, or a function: no command runs it.
+        return
     yield "Replay", replay_command(result, beside.options)
     if beside.known.id:
         yield "Look", f"simkit show {beside.known.id}"
@@ -136,12 +138,12 @@ def _commands(result: Result, beside: Beside) -> Iterator[tuple[str, str]]:
 # -- the events --------------------------------------------------------------------------------------------------------
 def _events(result: Result, shown: Window, reader: SourceReader) -> dict[str, object]:
     index = {event.n: i for i, event in enumerate(shown.events)}
-    at = places(result.scenario, result.trace)
+    at = places(result.scenario, result.trace, shown.events)
     codes = {event.n: code_places(event) for event in shown.events}
     return {
         "events": [_event(event) for event in shown.events],
         "gaps": [[i, event.n - before.n - 1] for i, before, event in _gaps(shown.events)],
-        "places": {str(n): _place(place) for n, place in at.items() if n in index},
+        "places": {str(n): _place(place) for n, place in at.items()},
         "spans": list(_spans(result.trace, shown.events)),
         "arrows": [[index[a], index[b]] for a, b in arrows(result.trace) if a in index and b in index],
         "code": code([place for found in codes.values() for place in found], reader),
@@ -196,8 +198,8 @@ def _row(row: Row) -> list[object]:
     return [row.sort, *(None if e is None else _event(e) for e in (row.normal, row.failing)), row.count]
 
 
-def _conversation(trace: Trace) -> Iterator[list[object]]:
-    for message in conversation(trace)[:_MESSAGES_MAX]:
+def _conversation(events: Sequence[Event]) -> Iterator[list[object]]:
+    for message in conversation(events):
         long = len(message.text) - _MESSAGE_MAX
         text = message.text if long <= 0 else f"{message.text[:_MESSAGE_MAX]}... {long:,} more characters"
         yield [message.event, message.who, text, message.about]

@@ -9,6 +9,11 @@
 
   // -- the verdict ------------------------------------------------------------------------------------------------
   const FINDINGS_SHOWN = 4;
+  // What is to be said where nothing is wrong.
+  const PRAISE = {
+    PASS: "Every law that could be asked held, and every expectation was met.",
+    SKIPPED: "This case was not run.",
+  };
 
   function verdict() {
     const title = h("div", { class: "headline" }, badge(data.outcome), h("h1", {}, data.title));
@@ -17,7 +22,7 @@
     const facts = `${data.virtual} of virtual time, ${requests}, ${data.total.toLocaleString("en")} events, subject ${data.subject}`;
     byId("verdict").append(title, h("p", { class: "where" }, h("code", {}, data.name), h("br"), facts));
     if (data.reason) byId("verdict").append(h("p", {}, data.reason));
-    if (!data.findings.length) byId("verdict").append(h("p", {}, "Every law that could be asked held, and every expectation was met."));
+    if (!data.findings.length) byId("verdict").append(h("p", {}, PRAISE[data.outcome] || ""));
     byId("verdict").append(...findings(), planWords(), commands(), copies());
   }
 
@@ -162,6 +167,7 @@
   const LEFT = 26, STEP = 17, FOLD = 84, GAP = 130, TOP = 34, SPAN = 18, LANE = 44;
   // A short run is drawn wider, up to this, to use the room that there is.
   const STRETCH = 2.2;
+  const ROWS = 5;
   const SILENCE_NS = 10e9;
   let isTrue = false;
   let current = 0;
@@ -194,10 +200,11 @@
     const ends = data.lanes.map(() => []);
     const placed = data.spans.map(([lane, name, sort, first, last, ns, open]) => {
       const rows = ends[lane];
-      const [from, to] = [xs[first] - 7, Math.max(xs[last] + 7, xs[first] + 10)];
+      const [from, to] = isTrue ? [xs[first], Math.max(xs[last], xs[first] + 2)] : [xs[first] - 7, xs[last] + 7];
       // A silence lies within the answer that is silent, on that answer's row.
       let row = sort === "silence" ? Math.max(0, rows.findIndex((end) => end >= to - 1)) : rows.findIndex((end) => end <= from);
-      if (row < 0) row = rows.length;
+      // Where very many run at once, the last row shows how dense they are.
+      if (row < 0) row = Math.min(rows.length, ROWS - 1);
       rows[row] = Math.max(rows[row] ?? 0, to);
       return { lane, name, sort, from, to, row, ns, open };
     });
@@ -423,6 +430,8 @@
       const gap = left ? [h("div", { class: "gap", role: "presentation" }, `${left.toLocaleString("en")} events left out`)] : [];
       return [...gap, option(event)];
     });
+    const longest = Math.max(0, ...events.map((event) => instant(event.at).length));
+    byId("list").style.setProperty("--at", `${longest + 0.5}ch`);
     byId("list").replaceChildren(...rows);
     byId("list").addEventListener("click", (event) => picked(event, select));
   }

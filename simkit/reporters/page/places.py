@@ -8,17 +8,17 @@ two steps may say the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from simkit.model.scenario import Scenario
 from simkit.model.timeline import BackgroundReply, Place, StreamReply
 from simkit.model.trace import Event, Trace
 
 
-def places(scenario: Scenario, trace: Trace) -> Mapping[int, Place]:
-    """Return the place of every event that has one, by the number of the event."""
+def places(scenario: Scenario, trace: Trace, events: Iterable[Event]) -> Mapping[int, Place]:
+    """Return the place of each of these events of a trace that has one, by the number of the event."""
     answers = {e.get("request"): e.get("answer") for e in trace.of("response") if isinstance(e.get("answer"), int)}
-    found = ((event.n, _place(event, scenario, answers)) for event in trace)
+    found = ((event.n, _place(event, scenario, answers)) for event in events)
     return {n: place for n, place in found if place is not None}
 
 

@@ -15,7 +15,7 @@ from simkit.model.trace import Event, Trace
 from simkit.reporters.jsonl import event_line
 
 # More events than this are neither drawn in time nor looked at.
-EVENTS_MAX: Final = 2_000
+EVENTS_MAX: Final = 1_500
 BYTES_MAX: Final = 5_000_000
 # Of so many deciding events the first and the last ones keep their surroundings.
 _ANCHORS_MAX: Final = 40
