@@ -126,7 +126,9 @@ def survived(trial: Trial, cases: Sequence[Scenario], root: Map) -> Iterator[Rem
 
 def after_runs(trial: Trial, cases: Sequence[Scenario], root: Map) -> Iterator[Remark]:
     """Yield everything that the runs let one say."""
-    of_flaws = (not_passing, nothing_caught, survived)
+    # What a scenario is for that explores is not seen in a single run.
+    explores = bool(cases[0].explore.runs)
+    of_flaws = (not_passing, nothing_caught) if explores else (not_passing, nothing_caught, survived)
     of_waste = (unused_answers, unused_tools, unused_hosts, laws_without_facts)
-    for say in (*of_flaws, *(of_waste if trial.shows_waste else ())):
+    for say in (*of_flaws, *(of_waste if trial.shows_waste and not explores else ())):
         yield from say(trial, cases, root)

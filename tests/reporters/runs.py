@@ -71,7 +71,9 @@ def leaking() -> Result:
 def all_kinds() -> list[Event]:
     """Return an event of every kind that the table of the trace names, each without any value."""
     table = (simkit.model.trace.__doc__ or "").split("\n===")[2]
-    heads = re.findall(r"^([a-z]+\.?[a-z.]*?)(/\.end)? +(world|user|provider|network|tool|thread|subject) ", table, re.M)
+    heads = re.findall(
+        r"^([a-z]+\.?[a-z.]*?)(/\.end)? +(world|user|provider|network|tool|thread|subject) ", table, re.M
+    )
     kinds = [(kind, actor) for kind, _, actor in heads]
     kinds += [(kind.replace("start", "end"), actor) for kind, more, actor in heads if more]
     return [Event(n, n, actor, kind, {}) for n, (kind, actor) in enumerate(kinds)]

@@ -63,5 +63,5 @@ def test_a_sign_tells_faults_cancellations_pieces_and_ends_apart(one: Event, sig
 
 
 def test_a_sentence_is_one_bounded_line_without_secrets() -> None:
-    text = tell(event("subject", "said", text=f"a\nb\x1b[31m{KEY} " + "x" * 5_000)).text
+    text = tell(event("subject", "said", text=f"a\nb\x1b[31m {KEY} " + "x" * 5_000)).text
     assert (len(text), "\n" in text, "\x1b" in text, KEY in text, "***" in text) == (400, False, False, False, True)
