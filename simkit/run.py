@@ -180,7 +180,7 @@ def run_once(
     trace, taken = world.trace, world.taken
     # Provider, connections and world refer to each other in circles. What the run made is young, or in the generation
     # after that since the census: collecting these two costs what the run made, and not what the process holds.
-    del world, sim
+    del world, provider, sim
     gc.collect(1)
     plan = taken if steering is not NOT_STEERED else plan
     return Result(scenario=scenario, plan=plan, trace=trace, judgement=judge(scenario, trace), wall_s=wall_s)

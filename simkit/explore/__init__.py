@@ -14,8 +14,13 @@ public function, and what an import of one of its files leaves under that name i
 ``shrink``     from a plan that fails to a small one
 ``shorten``    from a scenario that fails to a short one
 ``store``      failures on disk
+``keeping``    failures of plain runs, kept there too
 ``pin``        a failure as a scenario of its own
-``campaign``   many runs in many processes, and their state on disk
+``campaign``   many cases, on many workers
+``units``      its work, cut into pieces
+``workers``    who does them
+``state``      what is done, on disk
+``extent``     how much of a space was run
 """
 
 from __future__ import annotations

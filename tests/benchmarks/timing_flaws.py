@@ -1,4 +1,4 @@
-"""Flaws that only timing or a fault shows, and how soon a search finds each: ``python -m tests.benchmarks.timing_flaws``.
+"""Flaws that only timing, or a fault, shows, and how soon a search finds them: ``-m tests.benchmarks.timing_flaws``.
 
 The idea: each scenario of ``scenarios/exploring`` passes by default, also under the flaw, so only another order of
 events, or a fault, can show it; the page says at which plan a search first breaks the law, and how small that plan

@@ -1,4 +1,4 @@
-"""Runs made by hand that the drawn reports share: one with everything that lasts, one with hostile texts, one with keys.
+"""Runs made by hand that the drawn reports share: one with all that lasts, one with hostile texts, one with keys.
 
 The idea: what a page, a diagram and a trace for Perfetto say is compared for the same few runs. The constraint: nothing
 here runs an agent, so a report is tested on what the table of events promises. Runs of the corpus were refused: they

@@ -83,7 +83,10 @@ def test_what_cannot_be_pinned_is_not_offered_to_be_kept_and_a_trace_alone_not_t
 def test_every_law_is_there_with_what_became_of_it() -> None:
     found = {law: (state, words) for state, law, words in data(page(failing()))["laws"]}
     assert found["partial_is_not_success"][0] == "broken"
-    assert found["no_orphans"] == ("held", "When the subject ends, no task, thread, timer, connection, stream or generator of it is left.")  # fmt: skip
+    assert found["no_orphans"] == (
+        "held",
+        "When the subject ends, no task, thread, timer, connection, stream or generator of it is left.",
+    )
     assert found["tools_run_once"] == ("not applicable", "no tool ran")
 
 
@@ -112,7 +115,8 @@ def test_what_a_plan_changes_is_told_in_words() -> None:
     assert found == {
         "text": "seed=0,cut@answer1.frame1",
         "words": [
-            "cut@answer1.frame1: before frame 1 (from 0) of the answer to request 1: the connection ends inside the body"
+            "cut@answer1.frame1: before frame 1 (from 0) of the answer to request 1: the connection ends inside "
+            "the body"
         ],
     }
 

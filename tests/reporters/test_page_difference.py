@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simkit.model.trace import Trace
-from simkit.reporters.page.difference import Difference, difference
+from simkit.reporters.page.difference import Difference, Row, difference
 from tests.checks.traces import Story
 
 
@@ -15,8 +15,13 @@ def notes(*texts: str, at: str = "0s") -> Story:
 
 
 def told(found: Difference) -> list[tuple[str, object, object]]:
-    names = [(row.normal.get("name") if row.normal else None, row.failing.get("name") if row.failing else None) for row in found.rows]  # fmt: skip
-    return [(row.sort, *pair) if row.sort != "folded" else ("folded", row.count, None) for row, pair in zip(found.rows, names, strict=True)]  # fmt: skip
+    """Return sort and names of each row; of a fold, how many rows are in it."""
+    return [("folded", row.count, None) if row.sort == "folded" else _named(row) for row in found.rows]
+
+
+def _named(row: Row) -> tuple[str, object, object]:
+    normal, failing = (event.get("name") if event else None for event in (row.normal, row.failing))
+    return row.sort, normal, failing
 
 
 def test_equal_runs_have_no_divergence() -> None:

@@ -8,13 +8,14 @@ from dataclasses import replace
 from simkit.model.scenario import Link, LinkReset
 from simkit.model.timeline import Place
 from simkit.model.trace import Event
+from simkit.reporters.page import page
 from simkit.reporters.page.conversation import conversation
 from simkit.reporters.page.places import places
 from simkit.reporters.page.source import code, code_places, files
 from tests.checks.traces import FILE, USER, Story
 from tests.reporters.results import SCENARIO, failing, long_run
 from tests.reporters.runs import KEY, PLACED, whole
-from tests.reporters.test_page import data, page
+from tests.reporters.test_page import block, data
 
 
 # -- which line of the scenario --
@@ -127,13 +128,18 @@ def test_refusals_and_cancellations_are_told_too() -> None:
 
 # -- the drawing --
 def test_spans_and_arrows_point_to_the_events_of_the_page() -> None:
-    found = data(page(whole()))
-    kinds = [json.loads(line)["what"] for line in page(whole()).partition('id="trace">')[2].partition("<")[0].splitlines()[1:]]  # fmt: skip
+    text = page(whole())
+    found, kinds = data(text), [json.loads(line)["what"] for line in block(text, "trace").splitlines()[1:]]
     assert [(name, kinds[first], kinds[last]) for _, name, _, first, last, _, _ in found["spans"]][:2] == [
         ("turn 1", "turn.start", "turn.end"),
         ("request 1", "request", "stream.end"),
     ]
-    assert [(kinds[a], kinds[b]) for a, b in found["arrows"]][0] == ("user.says", "turn.start")
+    assert [(kinds[a], kinds[b]) for a, b in found["arrows"]] == [
+        ("user.says", "turn.start"),
+        ("request", "response"),
+        ("request", "response"),
+        ("stream.end", "tool.start"),
+    ]
 
 
 def test_a_cut_page_says_where_events_are_left_out_and_draws_spans_only_within_what_it_holds() -> None:

@@ -28,15 +28,24 @@ def test_an_unknown_kind_is_told_with_all_its_values_in_the_lane_of_the_one_who_
     [
         (event("user", "user.says", text="Hi"), 'the user says "Hi"'),
         (event("user", "user.cancels", heard=False), "the user cancels, while nothing is under way"),
-        (event("provider", "silence", request=2, ns=181_000_000_000), "request 2: from here on the script is silent for 181s"),
-        (event("provider", "frame", **{"request": 1, "is": "say", "text": "Hi", "times": 3}), 'request 1: the provider says "Hi", 3 times'),
-        (event("provider", "stream.end", request=1, how="cut", finish=None), "the answer to request 1 is cut off inside its body, without a finish reason"),
+        (
+            event("provider", "silence", request=2, ns=181_000_000_000),
+            "request 2: from here on the script is silent for 181s",
+        ),
+        (
+            event("provider", "frame", **{"request": 1, "is": "say", "text": "Hi", "times": 3}),
+            'request 1: the provider says "Hi", 3 times',
+        ),
+        (
+            event("provider", "stream.end", request=1, how="cut", finish=None),
+            "the answer to request 1 is cut off inside its body, without a finish reason",
+        ),
         (event("tool", "tool.end", run=1, tool="ls", outcome="error", result="no"), "tool ls (run 1) fails: no"),
         (event("subject", "note", name="stub", dropped=["a"], n=1), 'the agent notes stub: dropped ["a"], n 1'),
         (event("world", "run.end", reason="returned", text=""), "the run ends"),
         (event("world", "run.end", reason="undeclared_host", text="x.test"), "the run ends, undeclared host: x.test"),
     ],
-)  # fmt: skip
+)
 def test_a_sentence_says_what_happened(one: Event, text: str) -> None:
     assert tell(one).text == text
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 # Phase -> the fields that an event of it must have beside those of every event.
 PHASES: Mapping[str, tuple[str, ...]] = {"X": ("dur",), "i": ("s",), "M": ("args",)}
@@ -52,7 +53,7 @@ def _faults(event: Mapping[str, object]) -> Iterator[str]:
         yield f"{event.get('name')!r} is no metadata"
 
 
-def _crossing(events: list[dict[str, float]]) -> Iterator[str]:
+def _crossing(events: list[dict[str, Any]]) -> Iterator[str]:
     """Yield the slices of one track of which neither holds the other, though they overlap."""
     tracks: dict[tuple[float, float], list[tuple[float, float]]] = {}
     for event in events:
