@@ -437,10 +437,8 @@ def _told_of(standing: Standing, elapsed: float, total: int | None) -> str:
     of = "" if total is None else f"/{total}"
     rate = (standing.runs - standing.again) / max(elapsed, 0.001)
     doing = f"shrinking, {standing.shrinking} to go" if standing.shrinking else printable(standing.case)
-    return (
-        f"{standing.runs}{of} plans  {rate:,.0f} a second  {about(standing.virtual_ns)} of virtual time  "
-        f"{counted(standing.failures, 'distinct failure')}  {doing}"
-    )
+    figures = f"{standing.runs}{of} plans  {rate:,.0f}/s  {about(standing.virtual_ns)} virtual"
+    return f"{figures}  {counted(standing.failures, 'failure')}  {doing}"
 
 
 # -- at the end --------------------------------------------------------------------------------------------------------

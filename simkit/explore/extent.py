@@ -44,7 +44,11 @@ class Extent:
     @property
     def is_covered(self) -> bool:
         """Say whether every single deviation and every single fault was run."""
-        return not self.left and self._struck >= self.faults
+        return not self.left and self._all_struck
+
+    @property
+    def _all_struck(self) -> bool:
+        return self._struck >= self.faults
 
     def statement(self, *, exhausted: bool) -> str:
         """Say in words what was exhausted, or how far that is."""
@@ -52,16 +56,21 @@ class Extent:
         return f"{self._said(exhausted)}, under seed {self._space.seed}{faults}"
 
     def _said(self, exhausted: bool) -> str:
-        choices, single = _counted(self._choices, "choice"), _counted(1, "deviation")
-        up_to = f"all plans with up to {_counted(self._space.depth, 'deviation')} of {choices}"
+        choices, single = counted(self._choices, "choice"), counted(1, "deviation")
+        up_to = f"all plans with up to {counted(self._space.depth, 'deviation')} of {choices}"
         if not self._choices:
             return f"{'' if exhausted else 'not '}exhausted: the default run makes no choices"
         if exhausted:
             return f"exhausted: {up_to} ({self._systematic} of them)"
         if self.left:
             return f"not exhausted: {self.left} of the plans with {single} of {choices} were not run"
-        return f"not exhausted: all plans with {single} of {choices} were run, but not {up_to}"
+        # Where faults are left, they are why, and the sentence names them at its end.
+        behind = "all that lies behind them" if self._space.sweep == "pairs" else up_to
+        return (
+            f"not exhausted: all plans with {single} of {choices} were run" + f", but not {behind}" * self._all_struck
+        )
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun, which gets its s."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle, islice
 from os import PathLike, fspath
 from typing import Any, Final, cast
@@ -22,11 +22,12 @@ from typing import Any, Final, cast
 from simkit.errors import UsageError
 from simkit.explore.attempts import Space, attempts, children, space_of
 from simkit.explore.emptiness import Coverage, Missing, coverage_of, missing
-from simkit.explore.failures import Failure, failures_of, same_in, tell_apart
+from simkit.explore.extent import Extent, counted
+from simkit.explore.failures import Failure, failures_of, tell_apart
 from simkit.explore.outcome import Attempt, Outcome
 from simkit.explore.running import MainRunner, Runner, ScenarioRunner
-from simkit.explore.shrink import shrink
-from simkit.explore.sweep import pairs_of, sweep
+from simkit.explore.shrink import smallest
+from simkit.explore.sweep import pairs_of
 from simkit.kernel.machine import MACHINE
 from simkit.model.duration import NS_PER_S
 from simkit.model.plan import ORDERS
@@ -59,7 +60,7 @@ class Explored:
 
     def __str__(self) -> str:
         told = [line for failure in self.failures for line in self._told(failure)]
-        return "\n".join([f"{_counted(self.runs, 'run')}, {self.statement}", *told, *map(str, self.missing)])
+        return "\n".join([f"{counted(self.runs, 'run')}, {self.statement}", *told, *map(str, self.missing)])
 
     def _told(self, failure: Failure) -> Iterator[str]:
         broken = failure.broken
@@ -101,7 +102,7 @@ def explore_space(runner: Runner, space: Space, *, case: str, scenario: Scenario
             coverage |= coverage_of(outcome)
             if outcome.broken:
                 found = tell_apart((*found, *failures_of(case, outcome, number)))
-        shrunk = [_shrunk(runner, failure) for failure in found]
+        shrunk = [smallest(runner, failure) for failure in found]
     return Explored(
         runs=coverage.runs,
         failures=tell_apart(failure for failure, _ in shrunk),
@@ -112,39 +113,26 @@ def explore_space(runner: Runner, space: Space, *, case: str, scenario: Scenario
     )
 
 
-def _shrunk(runner: Runner, failure: Failure) -> tuple[Failure, bool]:
-    """Return a failure with the smallest plan that was found for it, and whether it failed again at all."""
-    shrunk = shrink(runner, failure.plan, failure.broken)
-    again = same_in(failure.broken, shrunk.outcome)
-    if again is None or not shrunk.replays:
-        return failure, False
-    return replace(failure, plan=shrunk.plan, broken=again), True
-
-
 class Walk:
     """A walk through a space: the default run, the attempts, and what comes behind single deviations and faults."""
 
-    __slots__ = ("_behind", "_choices", "_faults", "_left", "_runner", "_space", "_struck", "_systematic")
+    __slots__ = ("_behind", "_extent", "_runner", "_space")
 
     def __init__(self, runner: Runner, space: Space) -> None:
         self._runner = runner
         self._space = space
         # Where plans with one deviation or fault more come from; each in turn, so that no part of a run is the last.
         self._behind: deque[Iterator[Attempt]] = deque()
-        # How many choices the default run made, and how many plans with one deviation of it are not run yet.
-        self._choices = self._left = 0
-        # How many faults there are to sweep, how many struck, and how many plans without any were run in order.
-        self._faults = self._struck = self._systematic = 0
+        self._extent = Extent(space, Outcome(plan=space.plan()))
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield what came of each run, the default run's first; in a space without an end, for ever."""
-        first = self._ran(self._space.default)
-        self._choices, self._left = len(first.choices), sum(choice.count - 1 for choice in first.choices)
-        self._faults = sum(1 for _ in sweep(self._space, first))
+        first = self._runner.run(self._space.default)
+        self._extent = Extent(self._space, first)
         yield first
         ahead = attempts(self._space, first)
         for is_behinds in cycle(_TURNS):
-            further = self._further() if is_behinds and not self._left else None
+            further = self._further() if is_behinds and not self._extent.left else None
             attempt = further or next(ahead, None) or self._further()
             if attempt is None:
                 return
@@ -152,12 +140,10 @@ class Walk:
 
     def _ran(self, attempt: Attempt) -> Outcome:
         outcome = self._runner.run(attempt)
+        self._extent.note(attempt)
         if attempt.plan.strikes:
-            self._struck += len(attempt.plan.strikes) == 1
             self._behind.append(pairs_of(self._space, attempt, outcome))
         elif attempt.strategy == "fifo" and attempt.plan.seed == self._space.seed:
-            self._systematic += 1
-            self._left -= len(attempt.plan.deviations) == 1
             self._behind.append(children(attempt, outcome, self._space.depth))
         return outcome
 
@@ -173,7 +159,7 @@ class Walk:
     @property
     def is_exhausted(self) -> bool:
         """Say whether every plan of the space up to its depth was run, with every fault that is asked for."""
-        if self._left or self._struck < self._faults:
+        if not self._extent.is_covered:
             return False
         attempt = self._further()
         if attempt is not None:
@@ -183,22 +169,7 @@ class Walk:
     @property
     def statement(self) -> str:
         """Say in words what was exhausted, or how far that is."""
-        faults = f"; {self._struck} of {self._faults} single faults struck" if self._faults else ""
-        choices, single = _counted(self._choices, "choice"), _counted(1, "deviation")
-        up_to = f"all plans with up to {_counted(self._space.depth, 'deviation')} of {choices}"
-        if not self._choices:
-            said = f"{'' if self.is_exhausted else 'not '}exhausted: the default run makes no choices"
-        elif self.is_exhausted:
-            said = f"exhausted: {up_to} ({self._systematic} of them)"
-        elif self._left:
-            said = f"not exhausted: {self._left} of the plans with {single} of {choices} were not run"
-        else:
-            said = f"not exhausted: all plans with {single} of {choices} were run, but not {up_to}"
-        return f"{said}, under seed {self._space.seed}{faults}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+        return self._extent.statement(exhausted=self.is_exhausted)
 
 
 # -- what is asked for ------------------------------------------------------------------------------------------------

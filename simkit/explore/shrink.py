@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, TypeVar
 
-from simkit.explore.failures import SIMPLEST, rank, same_in, site_numbers, weight
+from simkit.explore.failures import SIMPLEST, Failure, rank, same_in, site_numbers, weight
 from simkit.explore.outcome import Attempt, Broken, Outcome
 from simkit.explore.running import Runner
 from simkit.model.duration import NS_PER_MS
@@ -51,6 +51,15 @@ def shrink(runner: Runner, plan: Plan, broken: Broken, *, budget: int = BUDGET) 
     search.go()
     runs = budget - search.left
     return Shrunk(plan=search.plan, runs=runs, outcome=search.outcome, whole=not search.starved)
+
+
+def smallest(runner: Runner, failure: Failure) -> tuple[Failure, bool]:
+    """Return a failure with the smallest plan that was found for it, and whether it failed again at all."""
+    shrunk = shrink(runner, failure.plan, failure.broken)
+    again = same_in(failure.broken, shrunk.outcome)
+    if again is None or not shrunk.replays:
+        return failure, False
+    return replace(failure, plan=shrunk.plan, broken=again), True
 
 
 def fewer(items: Sequence[T], keeps: Callable[[tuple[T, ...]], Sequence[T] | None]) -> tuple[T, ...]:

@@ -22,10 +22,10 @@ from typing import Final
 from simkit.explore.attempts import Space, attempts, children
 from simkit.explore.emptiness import Coverage, coverage_of
 from simkit.explore.extent import Extent
-from simkit.explore.failures import Failure, failures_of, same_in, tell_apart
+from simkit.explore.failures import Failure, failures_of, tell_apart
 from simkit.explore.outcome import Attempt, Outcome
 from simkit.explore.running import ScenarioRunner
-from simkit.explore.shrink import shrink
+from simkit.explore.shrink import smallest
 from simkit.explore.sweep import pairs_of
 from simkit.kernel.machine import MACHINE
 from simkit.model.scenario import Scenario
@@ -159,13 +159,9 @@ def run_unit(unit: Unit) -> UnitDone:
 
 def shrink_failure(shrinking: Shrinking) -> Smaller:
     """Make the plan of a failure as small as it gets."""
-    failure = shrinking.failure
     with _settled(shrinking.case) as runner:
-        shrunk = shrink(runner, failure.plan, failure.broken)
-    again = same_in(failure.broken, shrunk.outcome)
-    if again is None or not shrunk.replays:
-        return Smaller(failure=failure, replays=False)
-    return Smaller(failure=replace(failure, plan=shrunk.plan, broken=again), replays=True)
+        failure, replays = smallest(runner, shrinking.failure)
+    return Smaller(failure=failure, replays=replays)
 
 
 @contextlib.contextmanager

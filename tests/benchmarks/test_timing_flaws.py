@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_search_finds_the_flaw_and_its_smallest_plan_is_small(row: Row, found:
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sim.yaml")), ids=lambda path: path.stem)
-def test_the_sound_agent_passes_every_plan_that_a_scenario_asks_for(path: os.PathLike[str]) -> None:
+def test_the_sound_agent_passes_every_plan_that_a_scenario_asks_for(path: Path) -> None:
     played = [play(case, Budget()) for case in load(path)]
     assert [(one.result.verdict, one.runs >= 1) for one in played] == [(Verdict.PASS, True)]
 

@@ -3,8 +3,8 @@
 The idea: processor time is taken inside the worker around the very runs, so what waits for a processor costs nothing,
 and the same units are done by one worker and by two in turn, so that whatever else the machine does meets both. The
 constraint: a figure is the median over the pairs, with its range beside it, and what the machine itself takes for a
-second busy processor (caches, a core shared by two) is measured by plain Python and stands above the others. Wall time was refused as the figure: on a
-machine with other work it says how busy that is.
+second busy processor (caches, a core shared by two) is measured by plain Python and stands above the others. Wall time
+was refused as the figure: on a machine with other work it says how busy that is.
 """
 
 from __future__ import annotations

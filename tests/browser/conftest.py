@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 WIDE, NARROW = (1280, 900), (390, 844)
 # Where the packages are, for whoever has them already.
@@ -54,7 +54,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def open_page(chromium: Browser, tmp_path: Path) -> Iterator[Open]:
-    contexts = []
+    contexts: list[BrowserContext] = []
 
     def opened(
         text: str, *, size: tuple[int, int] = WIDE, scheme: str = "light", bypass_csp: bool = False
@@ -70,7 +70,9 @@ def open_page(chromium: Browser, tmp_path: Path) -> Iterator[Open]:
         page, wrong = context.new_page(), []
         page.on("console", lambda message: wrong.append(f"console {message.type}: {message.text}"))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("request", lambda request: wrong.append(f"request: {request.url}") if request.url != file.as_uri() else None)
+        page.on(
+            "request", lambda request: wrong.append(f"request: {request.url}") if request.url != file.as_uri() else None
+        )
         page.goto(file.as_uri())
         return page, wrong
 

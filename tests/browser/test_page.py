@@ -132,14 +132,16 @@ def test_the_keyboard_alone_reaches_everything(open_page: Open) -> None:
 
 # -- the drawing --
 def positions(page: Page) -> list[float]:
-    found: list[float] = page.eval_on_selector_all("#drawing .hit", "all => all.map(one => Number(one.getAttribute('x')))")
+    found: list[float] = page.eval_on_selector_all(
+        "#drawing .hit", "all => all.map(one => Number(one.getAttribute('x')))"
+    )
     return found
 
 
 def test_silences_are_folded_until_the_true_scale_is_asked_for(open_page: Open) -> None:
     one = whole()
     page, _ = open_page(page_of(one))
-    folded, labels = positions(page), page.locator("#drawing .fold ~ text").all_inner_texts()
+    folded, labels = positions(page), page.locator("#drawing text").all_text_contents()
     page.click("#scale")
     true = positions(page)
     ends = [event.at_ns for event in one.trace]
@@ -152,9 +154,18 @@ def test_silences_are_folded_until_the_true_scale_is_asked_for(open_page: Open) 
 
 def test_what_decided_is_numbered_and_silences_are_hatched(open_page: Open) -> None:
     page, _ = open_page(page_of(failing()))
-    numbers = page.locator("#drawing .mark-text").all_inner_texts()
+    numbers = page.locator("#drawing .mark-text").all_text_contents()
     hatched = page.locator('#drawing rect[fill="url(#hatching)"]').count()
     assert (numbers, hatched > 0) == ([str(n) for n in range(1, len(numbers) + 1)], True)
+
+
+def test_numbers_of_events_at_one_instant_stand_beside_each_other(open_page: Open) -> None:
+    page, _ = open_page(page_of(failing()))
+    page.click("#scale")
+    found = page.eval_on_selector_all(
+        "#drawing .mark", "all => all.map(one => [one.getAttribute('cx'), one.getAttribute('cy')].join())"
+    )
+    assert len(set(found)) == len(found) > 1
 
 
 # -- the other views --
@@ -180,6 +191,7 @@ def test_the_conversation_and_the_laws_are_there(open_page: Open) -> None:
     page, _ = open_page(page_of(whole()))
     page.click("#tab-conversation")
     speakers = page.locator(".messages .who").all_inner_texts()
+    page, _ = open_page(page_of(failing()))
     page.click("#tab-laws")
     states = set(page.locator("#panel-laws td:first-child").all_inner_texts())
     assert (speakers[0], speakers[-2]) == ("user", "agent shows the user")
@@ -244,7 +256,8 @@ def test_what_a_provider_says_is_shown_as_text_and_never_runs(open_page: Open) -
 
 
 def test_markup_that_somebody_put_into_the_file_does_not_run(open_page: Open) -> None:
-    text = page_of(failing()).replace("</main>", "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script></main>")  # fmt: skip
+    foreign = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    text = page_of(failing()).replace("</main>", f"{foreign}</main>")
     page, wrong = open_page(text)
     assert (page.title(), len([one for one in wrong if "Content Security Policy" in one]) >= 2) == (
         "FAIL: The stream stalls in the middle of a tool call",
@@ -254,7 +267,9 @@ def test_markup_that_somebody_put_into_the_file_does_not_run(open_page: Open) ->
 
 def test_the_script_itself_cannot_make_markup_from_text(open_page: Open) -> None:
     page, _ = open_page(page_of(failing()))
-    said = page.evaluate("(() => { try { document.body.innerHTML = '<b>x</b>'; return 'made' } catch (e) { return e.name } })()")
+    said = page.evaluate(
+        "(() => { try { document.body.innerHTML = '<b>x</b>'; return 'made' } catch (e) { return e.name } })()"
+    )
     assert said == "TypeError"
 
 

@@ -360,7 +360,7 @@ def shown(*arguments: str, columns: int = 120) -> str:
 def test_on_a_terminal_one_line_says_how_far_it_is_and_is_gone_at_the_end(project: Folder, workers: str) -> None:
     scenario(project, "steady")
     text = shown("--runs", "200", "--workers", workers)
-    drawn = re.findall(r"(\d+)/200 plans  \d+ a second  \d+s of virtual time  0 distinct failures  steady", text)
+    drawn = re.findall(r"(\d+)/200 plans  \d+/s  \d+s virtual  0 failures  steady", text)
     lines, cursor = screen(text)
     assert (drawn[-1], drawn == sorted(drawn, key=int), cursor) == ("200", True, True)
     assert [line for line in lines if "plans" in line and "exhausted" not in line] == []

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from simkit.model.plan import Plan
+from simkit.model.scenario import EventPattern, Expectation, Matcher
 from simkit.model.verdict import Result
 from simkit.reporters.jsonl import JSONL
 from simkit.reporters.layout import Known, ReportOptions
@@ -97,10 +98,26 @@ def test_a_law_that_was_switched_off_is_there_with_the_reason() -> None:
     assert ["off", "no_orphans", "they end by themselves"] in laws
 
 
-def test_an_expectation_that_was_met_says_what_it_demands() -> None:
+def test_expectations_that_were_met_say_what_they_demand() -> None:
     one = failing()
-    met = replace(one, judgement=replace(one.judgement, held=("expect.requests",), findings=()))
-    assert data(page(met))["laws"][0] == ["held", "expect.requests", "2"]
+    demands = (
+        Expectation(fact="requests", matchers=(Matcher(op="exactly", value=2),)),
+        Expectation(fact="tool_calls", key="ls", matchers=(Matcher(op="at_most", value=1),)),
+        Expectation(fact="ends_within", matchers=(Matcher(op="at_most", value=900 * 10**9),)),
+        Expectation(
+            fact="waits", matchers=(Matcher(op="between", value=(10**9, 2 * 10**9)), Matcher(op="exactly", value=5))
+        ),
+        Expectation(fact="events", matchers=(Matcher(op="occurs", value=EventPattern(kind="said")),)),
+    )
+    judgement = replace(one.judgement, held=tuple(f"expect.{demand.fact}" for demand in demands), findings=())
+    laws = data(page(replace(one, judgement=judgement, scenario=replace(one.scenario, expect=demands))))["laws"]
+    assert [words for state, _, words in laws if state == "held"] == [
+        "2",
+        "ls: at most 1",
+        "at most 15m",
+        "between 1s and 2s, 5ns",
+        "occurs said",
+    ]
 
 
 def test_without_a_normal_run_there_is_no_difference_and_with_one_it_begins_where_they_part() -> None:

@@ -68,9 +68,9 @@ def test_the_scenario_and_what_it_extends_are_there_line_by_line_without_secrets
 
 
 def test_the_code_around_a_place_is_five_lines_as_far_as_there_are_so_many() -> None:
-    text = {1: "import a", 2: "def f():", 3: "    return 1"}
+    text = {1: "    a = 1", 2: "    if a:", 3: "        return 1"}
     known = code(["agent.py:2", "gone.py:9", "agent.py:2"], lambda p: text.get(int(p[p.index(":") + 1 :]), ""))
-    assert known == {"agent.py:2": {"first": 1, "lines": ["import a", "def f():", "    return 1", ""]}}
+    assert known == {"agent.py:2": {"first": 1, "lines": ["a = 1", "if a:", "    return 1"]}}
 
 
 def test_an_event_names_its_lines_of_code_the_innermost_first() -> None:

@@ -55,7 +55,8 @@ def test_a_played_scenario_gives_user_settings_and_provider_to_the_test(
 def test_a_blocking_function_can_play_too(simkit_world: PlayWorld, folder: Folder) -> None:
     def main() -> list[str]:
         sim = simkit_world.play(folder.scenario())
-        sim.said("hello"), sim.turn_ended("finished")
+        sim.said("hello")
+        sim.turn_ended("finished")
         return list(sim.user)
 
     assert simkit_world.run(main) == ["hi"]

@@ -63,7 +63,8 @@ async def test_an_hour_passes_in_no_time() -> None:
 def test_a_test_that_blocks_runs_in_a_world_as_well() -> None:
     thread = threading.Thread(target=time.sleep, args=(60,))
     before = time.monotonic()
-    thread.start(), thread.join()
+    thread.start()
+    thread.join()
     assert time.monotonic() - before == 60
 
 
@@ -254,7 +255,7 @@ async def _yields() -> Any:
         (lambda: simkit.simulated(runs=2, strategy="unifrom"), "did you mean 'uniform'"),
         (lambda: simkit.simulated(plan="seed"), "'seed' is not a plan"),
         (lambda: simkit.simulated(_yields), "_yields has a yield in it, expected a test that returns"),
-        (lambda: simkit.simulated(TestInAClass), "simulated is for test functions, got <class"),  # type: ignore[call-overload]
+        (lambda: simkit.simulated(TestInAClass), "simulated is for test functions, got <class"),
     ],
 )
 def test_what_cannot_be_is_refused_where_it_is_written(make: Callable[[], object], text: str) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from simkit.contracts import Law
 from simkit.errors import UsageError
 from simkit.extensions import find
-from simkit.model.duration import NS_PER_MS, format_instant
+from simkit.model.duration import NS_PER_MS, format_duration, format_instant
 from simkit.model.plan import Plan
 from simkit.model.redact import redact
 from simkit.model.scenario import EventPattern, Expectation, Scenario
@@ -39,6 +39,8 @@ from simkit.reporters.text import replay_command
 # Raised whenever the script of the page would misread what is written here.
 FORMAT: Final = 1
 _PINNED_IN: Final = "scenarios/regressions/"
+# The facts that are spans of time.
+_SPANS: Final = ("ends_within", "waits")
 # A longer message is read in the trace.
 _MESSAGE_MAX: Final = 20_000
 
@@ -227,8 +229,17 @@ def _expected(name: str, scenario: Scenario) -> str:
 
 
 def _demand(expectation: Expectation) -> str:
-    values = ((m.op, m.value.kind if isinstance(m.value, EventPattern) else m.value) for m in expectation.matchers)
-    return ", ".join(str(value) if op == "exactly" else f"{op.replace('_', ' ')} {value}" for op, value in values)
+    values = ((matcher.op, _value(expectation.fact, matcher.value)) for matcher in expectation.matchers)
+    return ", ".join(value if op == "exactly" else f"{op.replace('_', ' ')} {value}" for op, value in values)
+
+
+def _value(fact: str, value: object) -> str:
+    """Return what a fact is compared with, as the scenario writes it."""
+    if isinstance(value, EventPattern):
+        return value.kind
+    if isinstance(value, list | tuple):
+        return " and ".join(_value(fact, one) for one in value)
+    return format_duration(value) if fact in _SPANS and isinstance(value, int) else str(value)
 
 
 def _says(name: str, file: str) -> str:

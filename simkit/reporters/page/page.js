@@ -167,7 +167,7 @@
   const LEFT = 26, STEP = 17, FOLD = 84, GAP = 130, TOP = 34, SPAN = 18, LANE = 44;
   // A short run is drawn wider, up to this, to use the room that there is.
   const STRETCH = 2.2;
-  const ROWS = 5;
+  const ROWS = 5, MARK = 16;
   const SILENCE_NS = 10e9;
   let isTrue = false;
   let current = 0;
@@ -177,6 +177,7 @@
   /** Where events stand when silences are folded: apart by their number, and a little by the time between. */
   function foldedXs(width) {
     const steps = events.map((event, i) => (i ? stepTo(event, events[i - 1]) : 0));
+    // How wide it would be without that.
     const wide = steps.reduce((sum, step) => sum + step, 0);
     const stretch = Math.max(1, Math.min(STRETCH, (width - 2 * LEFT) / Math.max(1, wide)));
     let x = LEFT;
@@ -224,6 +225,7 @@
     const height = TOP + heights.reduce((sum, one) => sum + one, 0) + 4;
     const width = Math.max(drawing.clientWidth, xs[xs.length - 1] + LEFT);
     const y = (lane) => tops[lane] + LANE - 18;
+    const marks = marksXs(width);
     cursor = s("line", { class: "cursor", y1: TOP - 6, y2: height });
     halo = s("circle", { class: "halo", r: 9 });
     const svg = s(
@@ -236,7 +238,7 @@
       axis(),
       data.arrows.map(([a, b]) => arrow(a, b, y)),
       cursor,
-      events.map((event) => drawEvent(event, y(event.lane))),
+      events.map((event) => drawEvent(event, y(event.lane), marks.get(event.i))),
       halo,
     );
     svg.addEventListener("click", (event) => picked(event, (i) => select(i)));
@@ -245,6 +247,25 @@
     drawing.replaceChildren(svg);
     laneNames(tops, height);
     place();
+  }
+
+  /** Where the numbers of deciding events stand: above their events, or beside each other where these coincide. */
+  function marksXs(width) {
+    const found = new Map();
+    for (const lane of data.lanes.keys()) {
+      const ours = marked.filter((event) => event.lane === lane).sort((a, b) => a.i - b.i);
+      let free = -Infinity;
+      for (const event of ours) {
+        found.set(event.i, Math.max(xs[event.i], free));
+        free = found.get(event.i) + MARK;
+      }
+      let end = width - MARK / 2;
+      for (const event of ours.reverse()) {
+        found.set(event.i, Math.min(found.get(event.i), end));
+        end = found.get(event.i) - MARK;
+      }
+    }
+    return found;
   }
 
   function laneNames(tops, height) {
@@ -322,15 +343,15 @@
     return s("path", { class: "arrow", d: `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
   }
 
-  function drawEvent(event, y) {
+  function drawEvent(event, y, markX) {
     const x = xs[event.i];
     return s(
       "g",
       { class: `event lane-${event.lane}`, "data-i": event.i },
       s("rect", { class: "hit", x: x - STEP / 2, y: y - 25, width: STEP, height: 36 }),
       sign(event, x, y),
-      event.mark ? s("circle", { class: "mark", cx: x, cy: y - 17, r: 7.5 }) : null,
-      event.mark ? s("text", { class: "mark-text", x, y: y - 13.2 }, event.mark) : null,
+      event.mark ? s("circle", { class: "mark", cx: markX, cy: y - 17, r: 7.5 }) : null,
+      event.mark ? s("text", { class: "mark-text", x: markX, y: y - 13.2 }, event.mark) : null,
     );
   }
 

@@ -9,6 +9,7 @@ itself, and what lies at a path today need not be what ran.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -58,8 +59,14 @@ def code(places: Iterable[str], reader: SourceReader) -> dict[str, dict[str, obj
         file, _, number = place.rpartition(":")
         lines = {n: reader(f"{file}:{n}").rstrip() for n in _around(int(number))}
         if lines[int(number)]:
-            known[place] = {"first": min(lines), "lines": [redact_source(line) for line in lines.values()]}
+            known[place] = {"first": min(lines), "lines": _block(list(lines.values()))}
     return known
+
+
+def _block(lines: list[str]) -> list[str]:
+    """Return lines without secrets, without what they are all indented by, and without what lies behind the file."""
+    text = textwrap.dedent("\n".join(redact_source(line) for line in lines))
+    return text.rstrip().split("\n")
 
 
 def _around(number: int) -> range:

@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +53,24 @@ def write_pages(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {i: name_of(r) for i, r in enumerate(results) if (r.is_bad or every) and not r.is_skipped}
+    pages = _names({i: r for i, r in enumerate(results) if (r.is_bad or every) and not r.is_skipped})
     for i, name in pages.items():
         one = results[i]
         beside = Beside(normal=normal(one), source_reader=source_reader, known=known(one), options=options)
         _write(folder / name, page_beside(one, beside))
     _write(folder / INDEX, index(results, pages=pages))
     return [folder / INDEX, *(folder / name for name in pages.values())]
+
+
+def _names(results: Mapping[int, Result]) -> dict[int, str]:
+    """Return a file name for each result; one that is there twice, such as a repeated run, gets a number."""
+    names: dict[int, str] = {}
+    times: Counter[str] = Counter()
+    for i, result in results.items():
+        name = name_of(result)
+        times[name] += 1
+        names[i] = name if times[name] == 1 else f"{name.removesuffix('.html')}-{times[name]}.html"
+    return names
 
 
 def name_of(result: Result) -> str:
