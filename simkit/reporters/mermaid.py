@@ -127,7 +127,9 @@ def _joined(row: _Row, event: Event) -> bool:
     continues = {"say": ("say",), "think": ("think",), "args": ("call", "args", "name"), "name": ("call", "name")}
     if row.mark or not same or last.get("is") not in continues.get(str(event.get("is")), ()):
         return False
-    row.pieces.append(str(event.get("text") or ""))
+    # The first piece of arguments stands apart from the tool's name.
+    apart = " " if last.get("is") == "call" and not last.get("text") else ""
+    row.pieces.append(apart + str(event.get("text") or ""))
     row.last = event
     return True
 

@@ -11,6 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +89,10 @@ def found(*arguments: str, workers: int = 1) -> list[dict[str, Any]]:
     return results
 
 
-def process(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it in a process of its own, which is gone at the end of the block."""
+    running = subprocess.Popen(
         [*SIMKIT, "explore", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -95,16 +100,33 @@ def process(*arguments: str) -> subprocess.Popen[str]:
         # A shell starts background jobs with Ctrl-C ignored, and a child inherits that from its tests.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    with running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def wait_until(running: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    while not condition():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.02)
 
 
 def kept(kind: str) -> list[str]:
-    return sorted(path.name for path in Path(".simkit", kind).glob("*"))
+    # Not what is being written, or was when its writer was killed.
+    return sorted(path.name for path in Path(".simkit", kind).glob("[!.]*"))
 
 
 def done_units() -> int:
     """Return how many units the newest campaign has on disk."""
     files = sorted(Path(".simkit").rglob("units.jsonl"), key=lambda path: path.stat().st_mtime)
     return files[-1].read_bytes().count(b'"unit"') if files else 0
+
+
+def is_at(goal: int) -> bool:
+    """Say whether a campaign has begun, and the newest one has so many units on disk."""
+    return kept("campaigns") != [] and done_units() >= goal
 
 
 def has_begun(name: str) -> bool:
@@ -291,15 +313,12 @@ def test_killed_ten_times_at_any_moment_it_comes_to_the_same(project: Folder) ->
     for kill in range(10):
         # So many units further, and then anywhere between two of them.
         goal = done_units() + chance.randint(0, 2)
-        running = process("--workers", str(1 + kill % 2), "--format", "json", *(["--resume"] if kill else []))
-        while running.poll() is None and (not Path(".simkit/campaigns").exists() or done_units() < goal):
-            time.sleep(0.002)
-        time.sleep(chance.random() / 30)
-        alive += running.poll() is None
-        running.kill()
-        running.communicate()
-    resumed = process("--workers", "2", "--format", "json", "--resume")
-    out, _ = resumed.communicate()
+        with process("--workers", str(1 + kill % 2), "--format", "json", *(["--resume"] if kill else [])) as running:
+            wait_until(running, partial(is_at, goal))
+            time.sleep(chance.random() / 30)
+            alive += running.poll() is None
+    with process("--workers", "2", "--format", "json", "--resume") as resumed:
+        out, _ = resumed.communicate()
     assert (alive, resumed.returncode, json.loads(out)["results"]) == (10, 1, left_alone)
 
 
@@ -307,11 +326,10 @@ def test_killed_ten_times_at_any_moment_it_comes_to_the_same(project: Folder) ->
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_a_report_and_130(project: Folder, number: signal.Signals, workers: int) -> None:
     scenario(project, "racing", expect="{}"), scenario(project, "steady")
-    running = process("--time", "10m", "--workers", str(workers))
-    while done_units() < 4:
-        time.sleep(0.02)
-    running.send_signal(number)
-    out, err = running.communicate()
+    with process("--time", "10m", "--workers", str(workers)) as running:
+        wait_until(running, lambda: done_units() >= 4)
+        running.send_signal(number)
+        out, err = running.communicate()
     assert (running.returncode, re.findall(r"^(\w+) +(\w+\.sim\.yaml)", out, re.MULTILINE)) == (
         130,
         [("found", "racing.sim.yaml"), ("FAIL", "racing.sim.yaml"), ("STOPPED", "steady.sim.yaml")],
@@ -324,29 +342,22 @@ def test_a_signal_ends_it_with_a_report_and_130(project: Folder, number: signal.
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_that_never_comes_back_does_not_keep_anybody_from_ending_it(project: Folder, workers: int) -> None:
     scenario(project, "racing", "a", expect="{}"), scenario(project, "endless", "b")
-    running = process("--runs", "100", "--workers", str(workers))
-    while not kept("failures") or '"case":"b' not in "".join(
-        p.read_text() for p in Path(".simkit").rglob("units.jsonl")
-    ):
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    out, _ = running.communicate()
+    with process("--runs", "100", "--workers", str(workers)) as running:
+        wait_until(running, lambda: kept("failures") != [] and has_begun("b"))
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate()
     assert (running.returncode, "simkit replay" in out, "1 failed, 1 stopped" in out) == (130, True, True)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_signal_ends_it_at_once(project: Folder, workers: int) -> None:
     scenario(project, "endless")
-    running = process("--runs", "100", "--workers", str(workers))
-    while (
-        not list(Path(".simkit").rglob("units.jsonl"))
-        or b"behaviour" not in next(Path(".simkit").rglob("units.jsonl")).read_bytes()
-    ):
-        time.sleep(0.02)
-    for _ in range(2):
-        running.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-    out, err = running.communicate()
+    with process("--runs", "100", "--workers", str(workers)) as running:
+        wait_until(running, lambda: has_begun("endless"))
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        out, err = running.communicate()
     assert (running.returncode, out, "Traceback" in err) == (130, "", False)
 
 
@@ -382,8 +393,8 @@ def test_quiet_prints_the_failures_and_the_summary_and_nothing_while_it_runs(pro
 
 def test_an_agents_own_words_are_nowhere(project: Folder) -> None:
     scenario(project, "steady")
-    ran = process("--runs", "30", "--workers", "2")
-    out, err = ran.communicate()
+    with process("--runs", "30", "--workers", "2") as ran:
+        out, err = ran.communicate()
     assert ("talkative" in out + err, ran.returncode) == (False, 0)
 
 

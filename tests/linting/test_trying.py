@@ -70,6 +70,12 @@ def test_a_scenario_that_no_flaw_fails_tests_nothing(tmp_path: Path) -> None:
     ]
 
 
+def test_a_scenario_that_explores_is_not_doubted_for_what_a_single_run_does_not_show(tmp_path: Path) -> None:
+    text = greeting("{requests: 0}", always=LENIENT)
+    explores = "explore: {runs: 5, jitter: 5ms}\n"
+    assert [bool(said(tmp_path, text + more)) for more in ("", explores)] == [True, False]
+
+
 def test_the_search_ends_with_the_first_flaw_that_fails_the_scenario(tmp_path: Path, runs: list[str]) -> None:
     assert (said(tmp_path, greeting()), runs) == ([], ["", "harmless in 5000 steps", "rude in 5000 steps"])
 

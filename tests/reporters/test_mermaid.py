@@ -38,8 +38,11 @@ def test_pieces_of_one_text_are_one_arrow() -> None:
     story = Story().request(1, USER)
     for piece in ("Hel", "lo, ", "you"):
         story.frame(1, "say", piece)
-    said = [line for line in mermaid(judged(story)).splitlines() if "says" in line]
-    assert said == ["P-->>A: 0.000s request 1#58; the provider says #34;Hello, you#34;".replace("#58;", ":")]
+    story.frame(1, "call", tool="ls").frame(1, "args", "[1,").frame(1, "args", "2]")
+    assert mermaid(judged(story)).splitlines()[-2:] == [
+        "P-->>A: 0.000s request 1: the provider says #34;Hello, you#34;",
+        "P-->>A: 0.000s request 1: the provider calls ls [1,2]",
+    ]
 
 
 def test_deciding_events_are_numbered_as_in_the_other_reports_and_never_left_out() -> None:

@@ -107,6 +107,7 @@ def test_expectations_that_were_met_say_what_they_demand() -> None:
         Expectation(
             fact="waits", matchers=(Matcher(op="between", value=(10**9, 2 * 10**9)), Matcher(op="exactly", value=5))
         ),
+        Expectation(fact="polls", matchers=(Matcher(op="not", value=Matcher(op="one_of", value=(1, 2))),)),
         Expectation(fact="events", matchers=(Matcher(op="occurs", value=EventPattern(kind="said")),)),
     )
     judgement = replace(one.judgement, held=tuple(f"expect.{demand.fact}" for demand in demands), findings=())
@@ -116,6 +117,7 @@ def test_expectations_that_were_met_say_what_they_demand() -> None:
         "ls: at most 1",
         "at most 15m",
         "between 1s and 2s, 5ns",
+        "not one of 1 and 2",
         "occurs said",
     ]
 

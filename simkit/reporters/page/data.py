@@ -19,7 +19,7 @@ from simkit.extensions import find
 from simkit.model.duration import NS_PER_MS, format_duration, format_instant
 from simkit.model.plan import Plan
 from simkit.model.redact import redact
-from simkit.model.scenario import EventPattern, Expectation, Scenario
+from simkit.model.scenario import EventPattern, Expectation, Matcher, Scenario
 from simkit.model.timeline import Place
 from simkit.model.trace import Event, Trace
 from simkit.model.verdict import Finding, Result, Verdict
@@ -229,14 +229,20 @@ def _expected(name: str, scenario: Scenario) -> str:
 
 
 def _demand(expectation: Expectation) -> str:
-    values = ((matcher.op, _value(expectation.fact, matcher.value)) for matcher in expectation.matchers)
-    return ", ".join(value if op == "exactly" else f"{op.replace('_', ' ')} {value}" for op, value in values)
+    return ", ".join(_compared(expectation.fact, matcher) for matcher in expectation.matchers)
+
+
+def _compared(fact: str, matcher: Matcher) -> str:
+    value = _value(fact, matcher.value)
+    return value if matcher.op == "exactly" else f"{matcher.op.replace('_', ' ')} {value}"
 
 
 def _value(fact: str, value: object) -> str:
     """Return what a fact is compared with, as the scenario writes it."""
     if isinstance(value, EventPattern):
         return value.kind
+    if isinstance(value, Matcher):
+        return _compared(fact, value)
     if isinstance(value, list | tuple):
         return " and ".join(_value(fact, one) for one in value)
     return format_duration(value) if fact in _SPANS and isinstance(value, int) else str(value)
