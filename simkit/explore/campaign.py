@@ -194,7 +194,6 @@ class _Search:
         self._shard = shard
         self._offset = offset
         self._agenda: Agenda | None = None
-        self._first: Outcome | None = None
         self._is_begun = False
         self._coverage: Coverage = NOTHING
         self._unknown: list[str] = []
@@ -238,7 +237,6 @@ class _Search:
     def _begin(self, first: Outcome) -> None:
         """Take the default run; whether anything else is tried depends on it."""
         self._note(coverage_of(first), first.end_ns)
-        self._first = first
         if first.broken:
             self.found = failures_of(self.case.name, first)
             self.is_done = True

@@ -175,7 +175,7 @@ def test_two_failures_of_one_run_are_told_once_each_with_its_own_id(project: Fol
 def test_where_nothing_fails_it_says_how_far_it_was_and_what_was_never_reached(project: Folder) -> None:
     path = scenario(project, "steady", sometimes="[{tool.start: {tool: third}}]")
     ran = explore(path, "--runs", "70")
-    told = [re.sub(r"\d+ a second|\d+\.\d\ds", "...", line.strip()) for line in ran.stdout.splitlines()]
+    told = [re.sub(r"[\d,]+ a second|\d+\.\d\ds", "...", line.strip()) for line in ran.stdout.splitlines()]
     assert (ran.exit_code, told) == (
         0,
         [
@@ -371,7 +371,7 @@ def shown(*arguments: str, columns: int = 120) -> str:
 def test_on_a_terminal_one_line_says_how_far_it_is_and_is_gone_at_the_end(project: Folder, workers: str) -> None:
     scenario(project, "steady")
     text = shown("--runs", "200", "--workers", workers)
-    drawn = re.findall(r"(\d+)/200 plans  \d+/s  \d+s virtual  0 failures  steady", text)
+    drawn = re.findall(r"(\d+)/200 plans  [\d,]+/s  \d+s virtual  0 failures  steady", text)
     lines, cursor = screen(text)
     assert (drawn[-1], drawn == sorted(drawn, key=int), cursor) == ("200", True, True)
     assert [line for line in lines if "plans" in line and "exhausted" not in line] == []
