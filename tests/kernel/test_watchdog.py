@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -50,11 +52,25 @@ def in_a_thread(blocks: Callable[[], None]) -> Callable[[], None]:
     return main
 
 
+def others_at_work_here() -> list[int]:
+    """Return the threads, other than this one, that stand in a function of this file."""
+    stacks = {ident: list(traceback.walk_stack(frame)) for ident, frame in sys._current_frames().items()}
+    here = {ident for ident, stack in stacks.items() if any(f.f_code.co_filename == __file__ for f, _ in stack)}
+    return sorted(here - {threading.get_ident()})
+
+
 @pytest.fixture(autouse=True)
-def free_lock() -> Any:
+def nobody_stays_behind() -> Any:
+    """A thread that is told to end does so at its next line, and must not do it in somebody else's test."""
     yield
     if OUTSIDE.locked():
         OUTSIDE.release()
+    for _ in range(1000):
+        if not others_at_work_here():
+            break
+        time.sleep(0.01)
+    # Out of its function it still has to tell whoever asks how it ended.
+    time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
