@@ -151,7 +151,8 @@ def _nearby(kind: str, file: str) -> Mapping[str, object]:
 
 def project_of(folder: Path) -> Path:
     """Return the root of the project that a folder belongs to: the nearest one that says so, or itself."""
-    marked = (up for up in (folder, *folder.parents) if any((up / mark).exists() for mark in _ROOT_MARKS))
+    # Not Path.exists: that raises for folders that may not be looked into.
+    marked = (up for up in (folder, *folder.parents) if any(os.path.exists(up / mark) for mark in _ROOT_MARKS))
     return next(marked, folder)
 
 

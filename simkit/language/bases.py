@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from simkit.extensions import project_of
 from simkit.language.files import decode, read_bytes, tree
 from simkit.language.merging import merged
 from simkit.language.nodes import Map, Node, Scalar, describe
@@ -26,9 +27,6 @@ from simkit.language.spec import SCENARIO
 
 # A file, its base, and the base of that: whoever reads a scenario has three files to read at most.
 LEVELS_MAX: Final = 2
-
-# What shows that a folder is the root of a project.
-_ROOT_MARKS: Final = ("pyproject.toml", "setup.cfg", "pytest.ini", "tox.ini", ".git")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Whole:
 
 def with_bases(root: Map, problems: Problems) -> Whole:
     """Return the tree laid over the files that it extends. Raises ``ScenarioError`` where one cannot be read."""
-    project = _project(problems.file)
+    project = str(project_of(Path(os.path.abspath(problems.file)).parent))
     files, trees, texts = [problems], [root], {}
     while (extends := trees[-1].get("extends")) is not None:
         file = _base(extends, files, project)
@@ -59,14 +57,6 @@ def with_bases(root: Map, problems: Problems) -> Whole:
 
 def _without_extends(root: Map) -> Map:
     return replace(root, entries=tuple(pair for pair in root.entries if pair[0].text != "extends"))
-
-
-def _project(file: str) -> str:
-    """Return the root of the project that a file belongs to: the nearest folder that says so, or its own folder."""
-    folder = Path(os.path.abspath(file)).parent
-    # Not Path.exists: that raises for folders that may not be looked into.
-    marked = (up for up in (folder, *folder.parents) if any(os.path.exists(up / mark) for mark in _ROOT_MARKS))
-    return str(next(marked, folder))
 
 
 def _base(extends: Node, files: list[Problems], project: str) -> str:
